@@ -23,11 +23,11 @@ func (t *Table) setListeners(list []Listener) error {
 		if seen[l.Name] {
 			return fmt.Errorf("two listeners have the name %q", l.Name)
 		}
-		if l.Scheme == NoScheme {
+		if l.Scheme != HTTP && l.Scheme != HTTPS {
 			return fmt.Errorf("listener %q: the scheme is http or https", l.Name)
 		}
 		seen[l.Name] = true
-		t.listeners = append(t.listeners, &listener{Listener: l})
+		t.listeners = append(t.listeners, &listener{Listener: l, order: len(t.listeners)})
 	}
 	return nil
 }
@@ -51,8 +51,14 @@ func (t *Table) compile(from *Site) (*Site, error) {
 		return nil, &SiteError{s.Name, "a site with client authentication cannot be served in plaintext"}
 	}
 	var err error
-	s.listeners, err = t.resolve(s)
-	return s, err
+	if s.listeners, err = t.resolve(s); err != nil {
+		return nil, err
+	}
+	s.first = s.listeners[0].order
+	for _, l := range s.listeners {
+		s.first = min(s.first, l.order)
+	}
+	return s, nil
 }
 
 func (t *Table) resolve(s *Site) ([]*listener, error) {

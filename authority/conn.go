@@ -71,14 +71,18 @@ type memoEntry struct {
 	verdict    Verdict
 }
 
-func (m *memo) get(generation uint64, s Scheme, authority string) (Verdict, bool) {
+// get returns a verdict that must not be changed, nil where there is none.
+func (m *memo) get(generation uint64, s Scheme, authority string) *Verdict {
 	for i := range m.slots {
 		e := m.slots[i].Load()
-		if e != nil && e.generation == generation && e.scheme == s && e.authority == authority {
-			return e.verdict, true
+		if e == nil {
+			return nil // slots are filled in order
+		}
+		if e.generation == generation && e.scheme == s && e.authority == authority {
+			return &e.verdict
 		}
 	}
-	return Verdict{}, false
+	return nil
 }
 
 func (m *memo) put(generation uint64, s Scheme, authority string, v Verdict) {

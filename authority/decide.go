@@ -26,8 +26,20 @@ type Request struct {
 //  8. if the site wants connections of its own: did the handshake choose this site?
 //
 // 5, 7 and 8 are for https origins. 1, 3, 4 and 6 are never waived. A nil Conn is NoFacts: missing facts never serve.
-// Decide is safe for concurrent use and does not allocate where the connection has asked for the authority before.
+// Decide is safe for concurrent use. It does not allocate where the authority is one of the last few that were
+// asked for on the connection.
 func (t *Table) Decide(c *Conn, r Request) Verdict {
+	// The way of nearly every request. Whatever hangs on more than table, facts, scheme and authority must not be
+	// answered from the memo: Host fields, and the client certificate that a trusted gateway hands on.
+	if c != nil && len(r.Hosts) == 0 && (r.ClientCert == nil || !c.Trusted) {
+		if v := c.memo.get(t.generation, r.Scheme, r.Authority); v != nil {
+			return *v
+		}
+	}
+	return t.decideAnew(c, &r)
+}
+
+func (t *Table) decideAnew(c *Conn, r *Request) Verdict {
 	if c == nil {
 		return Answer(NoFacts)
 	}
@@ -40,9 +52,6 @@ func (t *Table) Decide(c *Conn, r Request) Verdict {
 		// The answer hangs on this request's own fields.
 		return t.decide(c, r, nil)
 	}
-	if v, ok := c.memo.get(t.generation, r.Scheme, r.Authority); ok {
-		return v
-	}
 	v := t.decide(c, r, nil)
 	if v.Reason != MalformedAuthority {
 		c.memo.put(t.generation, r.Scheme, r.Authority, v)
@@ -51,29 +60,27 @@ func (t *Table) Decide(c *Conn, r Request) Verdict {
 }
 
 // agree compares the Host field lines with the authority, both normalised, an absent port as the scheme's default. A
-// Host field may come once only.
-func agree(r Request) Reason {
+// Host field may come once only, even where all its lines agree (RFC 9112 section 3.2).
+func agree(r *Request) Reason {
 	a, err := Parse(r.Authority)
 	if err != nil {
 		return MalformedAuthority
 	}
-	for _, h := range r.Hosts {
-		b, err := Parse(h)
-		if err != nil {
-			return MalformedAuthority
-		}
-		if NewOrigin(r.Scheme, a) != NewOrigin(r.Scheme, b) {
-			return HostConflict
-		}
-	}
 	if len(r.Hosts) > 1 {
 		return MalformedAuthority
+	}
+	b, err := Parse(r.Hosts[0])
+	if err != nil {
+		return MalformedAuthority
+	}
+	if NewOrigin(r.Scheme, a) != NewOrigin(r.Scheme, b) {
+		return HostConflict
 	}
 	return OK
 }
 
 // decide asks the questions. tr is nil but for explanations.
-func (t *Table) decide(c *Conn, r Request, tr *trace) Verdict {
+func (t *Table) decide(c *Conn, r *Request, tr *trace) Verdict {
 	a, err := Parse(r.Authority)
 	if !tr.ask(1, MalformedAuthority, err == nil, err) {
 		return verdict(MalformedAuthority, nil, 400)
@@ -94,16 +101,16 @@ func (t *Table) decide(c *Conn, r Request, tr *trace) Verdict {
 	}
 	h := t.find(d.origin, c)
 	if !tr.ask(3, UnknownOrigin, h.site != nil, nil) {
-		return verdict(UnknownOrigin, nil, d.unknown())
+		return d.unknown()
 	}
-	return d.ofSite(h.site)
+	return d.ofSite(h)
 }
 
 // A decision is one run through the questions.
 type decision struct {
 	t       *Table
 	c       *Conn
-	r       Request
+	r       *Request
 	tr      *trace
 	origin  Origin
 	excused bool // 2, 5, 7 and 8 are recorded, not enforced
@@ -150,13 +157,14 @@ func (d *decision) refuse(reason Reason, s *Site) Verdict {
 	return v
 }
 
-// unknown is the status for an origin that is none of ours: 404 only where it tells nobody anything.
-func (d *decision) unknown() uint16 {
+// unknown refuses an origin that is none of ours: with 404 only where that tells nobody anything.
+func (d *decision) unknown() Verdict {
+	v := d.refuse(UnknownOrigin, nil)
 	if d.t.options.UnknownNotFound && d.origin.scheme == HTTPS &&
 		d.c.covers(d.origin.host) && d.origin.host.host == d.c.SNI {
-		return 404
+		v.status = 404
 	}
-	return 421
+	return v
 }
 
 // withoutSites applies the certificate rule alone.
@@ -178,29 +186,31 @@ func (d *decision) samePolicy() bool {
 // plain answers http origins: served where the site wants that and is on this listener, else sent to https.
 func (d *decision) plain() Verdict {
 	h := d.t.find(d.origin, d.c)
-	if s := h.site; s != nil && s.PlainHTTP && d.t.here(s, d.origin, d.c) && (s != d.t.catchAll || s.covers(d.origin.host)) {
-		d.tr.ask(3, UnknownOrigin, true, nil)
-		return d.ofSite(s)
+	ours := h.site != nil && h.site.PlainHTTP && h.owns(d.origin.host)
+	var secure hit
+	if !ours || !d.t.here(h.site, d.origin, d.c) {
+		secure = d.t.anywhere(d.origin.host)
 	}
-	h = d.t.anywhere(d.origin.host)
-	found := h.site != nil && h.site.hasTLS()
-	if !d.tr.ask(3, UnknownOrigin, found, nil) {
-		return verdict(UnknownOrigin, nil, 421)
+	if !d.tr.ask(3, UnknownOrigin, ours || secure.site != nil, nil) {
+		return d.unknown()
 	}
-	v := verdict(Redirect, h.site, 308)
-	v.Port = h.site.AdvertisedPort(h.port)
+	if secure.site == nil {
+		return d.ofSite(h)
+	}
+	v := verdict(Redirect, secure.site, 308)
+	v.Port = secure.site.AdvertisedPort(secure.port)
 	v.Waived = d.waived
 	return v
 }
 
 // ofSite asks questions 4 to 8.
-func (d *decision) ofSite(s *Site) Verdict {
-	c, https := d.c, d.origin.scheme == HTTPS
+func (d *decision) ofSite(h hit) Verdict {
+	c, s, https := d.c, h.site, d.origin.scheme == HTTPS
 	d.tr.chose(s)
 	if !d.tr.ask(4, WrongListener, d.t.here(s, d.origin, c), c) {
 		return d.refuse(WrongListener, s)
 	}
-	if https && !d.holds(5, CertificateMismatch, c.covers(d.origin.host), c) {
+	if https && !d.holds(5, CertificateMismatch, c.covers(d.origin.host) && h.owns(d.origin.host), c) {
 		return d.refuse(CertificateMismatch, s)
 	}
 	if !d.tr.ask(6, ClientAuthMismatch, d.authenticated(s), c) {

@@ -1,28 +1,59 @@
 package authority
 
+import "slices"
+
 // Lookup returns the site that owns the host of a, whatever its port and listener: an exact host before a wildcard,
-// a wildcard before the catch-all. nil: none. It does not allocate.
+// a wildcard before the catch-all. Where several sites have the host, on different ports or listeners, it is the one
+// that comes first: without a port before narrowed, then in the order of the listeners. nil: none. It does not
+// allocate.
 func (t *Table) Lookup(a Authority) *Site {
 	if !a.IsValid() || !t.withSites {
 		return nil
 	}
-	w := t.index.walk(a.host)
-	if e, ok := w.step(); ok {
-		return t.site(e.site)
+	if h := t.owner(a.host); h.site != nil {
+		return h.site
 	}
 	if parent, ok := parentOf(a); ok {
-		w = t.index.walk(parent)
-		if e, ok := w.step(); ok {
-			return t.site(e.site)
+		if h := t.owner(parent); h.site != nil {
+			return h.site
 		}
 	}
 	return t.catchAll
+}
+
+// owner returns the first of the sites that have a key.
+func (t *Table) owner(text string) hit {
+	w := t.index.walk(text)
+	e, ok := w.step()
+	if !ok {
+		return hit{}
+	}
+	best := hit{site: t.site(e.site), port: e.port}
+	for e.more {
+		if e, ok = w.step(); !ok {
+			break
+		}
+		if h := (hit{site: t.site(e.site), port: e.port}); h.before(best) {
+			best = h
+		}
+	}
+	return best
 }
 
 // A hit is what a lookup found.
 type hit struct {
 	site *Site
 	port uint16 // the port that the pattern is narrowed to, 0 for none
+	any  bool   // by the catch-all: the site has no other host that fits
+}
+
+// before orders sites that have the same host, so that a table gives the same answers in whatever order it was built.
+// Such sites differ in port, or share no listener.
+func (h hit) before(other hit) bool {
+	if h.port != other.port {
+		return h.port < other.port
+	}
+	return h.site.first < other.site.first
 }
 
 // find returns the site of an origin as seen from a connection. Among equally exact hosts, one that is served on
@@ -35,7 +66,7 @@ func (t *Table) find(o Origin, c *Conn) hit {
 		}
 	}
 	if best.site == nil && t.catchAll != nil && t.fits(t.catchAll, 0, o, c) {
-		best.site = t.catchAll
+		best = hit{site: t.catchAll, any: true}
 	}
 	return best
 }
@@ -58,23 +89,33 @@ func (t *Table) bestOf(text string, o Origin, c *Conn) (best hit) {
 		if e.port != 0 {
 			r++
 		}
-		if r > rank {
-			rank, best = r, hit{s, e.port}
+		if h := (hit{site: s, port: e.port}); r > rank || r == rank && h.before(best) {
+			rank, best = r, h
 		}
 	}
 }
 
 // fits reports whether a host of the site, narrowed to port where that is not 0, stands for the origin.
 func (t *Table) fits(s *Site, port uint16, o Origin, c *Conn) bool {
-	if port != 0 {
-		return port == o.host.port
-	}
+	taken := false
 	for _, l := range s.listeners {
-		// A gateway in front may receive https and forward in plaintext: then the listener's scheme says nothing.
-		if (l.carries(o.scheme) || c.Trusted && l.Name == c.Listener) && l.hasPort(o.host.port, c) {
+		if !l.takes(o.scheme, c) {
+			continue
+		}
+		if port != 0 {
+			return port == o.host.port
+		}
+		if l.hasPort(o.host.port, c) {
 			return true
 		}
+		taken = true
 	}
+	return taken && t.fallsBack(o, c)
+}
+
+// fallsBack reports whether the origin's port is its scheme's default and no listener's own. Such an origin comes from
+// clients of a mapped port that nobody told us of.
+func (t *Table) fallsBack(o Origin, c *Conn) bool {
 	return o.host.port == o.scheme.DefaultPort() && !t.serves(o, c)
 }
 
@@ -88,32 +129,45 @@ func (t *Table) serves(o Origin, c *Conn) bool {
 	return false
 }
 
-// here reports whether the site is served on the connection's listener under the origin's port: the port is the
-// listener's own, or no other listener's. A trusted gateway maps ports as it likes.
+// here reports whether the site is served on the connection's listener under the origin's port. A trusted gateway maps
+// ports as it likes: of it only the listener is asked.
 func (t *Table) here(s *Site, o Origin, c *Conn) bool {
 	l := s.on(c.Listener)
-	return l != nil && (l.any || c.Trusted || l.hasPort(o.host.port, c) || !t.serves(o, c))
+	return l != nil && (l.any || c.Trusted || l.hasPort(o.host.port, c) || t.fallsBack(o, c))
 }
 
-// anywhere returns the site that has the host for https, whatever the port.
+// owns reports whether the site that was found has the host: by the catch-all it has only those that a certificate of
+// its own covers.
+func (h hit) owns(a Authority) bool { return !h.any || h.site.covers(a) }
+
+// anywhere returns the site that has the host for https, whatever the port and the listener of the request.
 func (t *Table) anywhere(a Authority) hit {
-	for w := t.index.walk(a.host); ; {
-		e, ok := w.step()
-		if !ok {
-			break
-		}
-		return hit{t.site(e.site), e.port}
+	if h := t.secure(a.host); h.site != nil {
+		return h
 	}
 	if parent, ok := parentOf(a); ok {
-		w := t.index.walk(parent)
-		if e, ok := w.step(); ok {
-			return hit{t.site(e.site), e.port}
+		if h := t.secure(parent); h.site != nil {
+			return h
 		}
 	}
-	if t.catchAll != nil && t.catchAll.covers(a) {
-		return hit{t.catchAll, 0}
+	if s := t.catchAll; s != nil && s.hasTLS(0) && s.covers(a) {
+		return hit{site: s, any: true}
 	}
 	return hit{}
+}
+
+// secure returns the first of the sites that have a key for https.
+func (t *Table) secure(text string) (best hit) {
+	for w := t.index.walk(text); ; {
+		e, ok := w.step()
+		if !ok {
+			return best
+		}
+		h := hit{site: t.site(e.site), port: e.port}
+		if h.site.hasTLS(h.port) && (best.site == nil || h.before(best)) {
+			best = h
+		}
+	}
 }
 
 // Choose returns the site of a TLS handshake that arrives as c (Listener and Port count): the one that has the
@@ -145,11 +199,11 @@ func (t *Table) named(a Authority, c *Conn) *Site {
 		}
 	}
 	for _, port := range list {
-		if h := t.find(NewOrigin(HTTPS, a.WithPort(port)), c); h.site != nil && h.site != t.catchAll {
+		if h := t.find(NewOrigin(HTTPS, a.WithPort(port)), c); h.site != nil && !h.any {
 			return h.site
 		}
 	}
-	if h := t.anywhere(a); h.site != t.catchAll {
+	if h := t.anywhere(a); !h.any {
 		return h.site
 	}
 	return nil
@@ -179,9 +233,10 @@ func (s *Site) AdvertisedPort(narrowed uint16) uint16 {
 	return HTTPS.DefaultPort()
 }
 
-func (s *Site) hasTLS() bool {
+// hasTLS reports whether the site is served over TLS, under port where that is not 0.
+func (s *Site) hasTLS(port uint16) bool {
 	for _, l := range s.listeners {
-		if l.carries(HTTPS) {
+		if l.carries(HTTPS) && (port == 0 || len(l.Ports) == 0 || port == HTTPS.DefaultPort() || slices.Contains(l.Ports, port)) {
 			return true
 		}
 	}

@@ -62,6 +62,7 @@ type Site struct {
 	Value any
 
 	listeners []*listener // resolved
+	first     int         // the lowest order of them
 	shards    []uint32    // where its keys lie in the index
 }
 
@@ -75,10 +76,17 @@ type Listener struct {
 
 type listener struct {
 	Listener
-	any bool // the implicit listener of a table without listeners: every connection is on it, whatever its scheme
+	order int  // its place in Options.Listeners
+	any   bool // the implicit listener of a table without listeners: every connection is on it, whatever its scheme
 }
 
 func (l *listener) carries(s Scheme) bool { return l.any || l.Scheme == s }
+
+// takes reports whether origins of the scheme may arrive on l. A gateway in front may receive https and forward in
+// plaintext: then the scheme of the connection's own listener says nothing.
+func (l *listener) takes(s Scheme, c *Conn) bool {
+	return l.carries(s) || (c.Trusted || c.Terminated) && l.Name == c.Listener
+}
 
 func (l *listener) hasPort(port uint16, c *Conn) bool {
 	if len(l.Ports) == 0 {

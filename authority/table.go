@@ -31,7 +31,8 @@ type Options struct {
 	// the host and the host is the connection's SNI. Otherwise, and everywhere else, 421.
 	UnknownNotFound bool
 	// SamePolicy tells, in a table without sites, that host may be served on a connection whose TLS configuration the
-	// caller chose for sni. Both are canonical hosts. nil: only the same host.
+	// caller chose for sni. Both are canonical hosts; sni is empty where it was absent. It must always give the same
+	// answer, because verdicts are remembered. nil: only the same host.
 	SamePolicy func(sni, host string) bool
 }
 
@@ -96,7 +97,10 @@ func NewTable(o Options, sites []Site) (*Table, error) {
 			return nil, err
 		}
 	}
-	return t, t.finish()
+	if err := t.finish(); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // With returns a table with the same options in which the given sites are new or take the place of those of
@@ -129,12 +133,15 @@ func (t *Table) With(sites []Site, remove ...string) (*Table, error) {
 		}
 	}
 	u.index = u.reindex(keys, drop)
-	for name := range added {
-		if err := u.settle(u.Site(name)); err != nil {
+	for i := range sites {
+		if err := u.settle(u.Site(sites[i].Name)); err != nil {
 			return nil, err
 		}
 	}
-	return &u, u.finish()
+	if err := u.finish(); err != nil {
+		return nil, err
+	}
+	return &u, nil
 }
 
 // removeAll takes out the sites that go and those whose place is taken.

@@ -1,0 +1,51 @@
+# Every target works on a fresh clone; `make` alone lists them.
+
+STATICCHECK = go tool -modfile=tools/go.mod staticcheck
+FUZZTIME ?= 30s
+
+.DEFAULT_GOAL := help
+.PHONY: help test lint fuzz bench bench-guard demo build cover setup fmt vet staticcheck vuln
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+test: setup fmt vet staticcheck ## set up, check the sources and run all tests with the race detector
+	go test -race ./...
+
+lint: fmt vet staticcheck vuln ## gofmt, go vet, staticcheck, govulncheck
+
+fuzz: ## run each fuzz target for FUZZTIME (default 30s)
+	FUZZTIME=$(FUZZTIME) tools/fuzz.sh
+
+bench: ## benchmarks of the decision and the guard
+	go test -run '^$$' -bench . -benchmem ./authority .
+
+bench-guard: ## HTTP/2 with and without the guard, in alternating pairs
+	go test -count=1 -run '^TestBenchGuard$$' -v ./internal/benchguard -args -bench-guard
+
+demo: ## a gateway on this machine, with sites, requests and answers
+	go run ./cmd/usher demo
+
+build: ## build bin/usher
+	go build -trimpath -o bin/usher ./cmd/usher
+
+cover: ## test coverage of the whole module, in bin/cover.html
+	@mkdir -p bin
+	go test -coverpkg=./... -coverprofile=bin/cover.out ./...
+	go tool cover -html=bin/cover.out -o bin/cover.html
+	go tool cover -func=bin/cover.out | tail -n 1
+
+setup: ## install what the tests need
+	@tools/setup.sh
+
+fmt:
+	@tools/gofmt.sh
+
+vet:
+	go vet ./...
+
+staticcheck:
+	$(STATICCHECK) ./...
+
+vuln: ## known vulnerabilities in what is called
+	tools/vuln.sh

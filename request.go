@@ -1,0 +1,83 @@
+package usher
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/usher-http/usher/authority"
+)
+
+// requestOf reads from a request what the decision looks at. ok is false where the server does not tell.
+func (g *Guard) requestOf(r *http.Request, c *authority.Conn) (q authority.Request, ok bool) {
+	q.Scheme = authority.HTTP
+	if c.Secure || c.Terminated {
+		// Behind a terminator that tells nothing, sites are taken to be asked for as clients ask for them.
+		q.Scheme = authority.HTTPS
+	}
+	switch r.ProtoMajor {
+	case 1:
+		q.Authority = r.Host
+		readTarget(r, &q)
+	case 2:
+		// r.Host is :authority or, without one, the first Host field.
+		q.Authority, q.Hosts = r.Host, r.Header["Host"]
+		if r.Context().Value(schemeKey{}) != nil {
+			q.Scheme = authority.HTTP
+		}
+	default:
+		q.Authority, q.Hosts = r.Host, r.Header["Host"]
+		if r.URL.Scheme == "" {
+			g.warned.once(g, missingScheme)
+			return q, false
+		}
+		q.Scheme = authority.ParseScheme(r.URL.Scheme)
+	}
+	if c.Trusted {
+		q.Scheme = forwardedScheme(r, q.Scheme)
+		q.ClientCert = forwardedClientCert(r)
+	}
+	return q, true
+}
+
+// readTarget reads an absolute-form target, which counts in place of Host (RFC 9112 section 3.2.2). It reads the raw
+// target, because url.Parse has taken userinfo and the like out of r.Host.
+func readTarget(r *http.Request, q *authority.Request) {
+	target := r.RequestURI
+	if target == "" || target[0] == '/' || target == "*" {
+		return
+	}
+	scheme, rest, ok := strings.Cut(target, "://")
+	if !ok {
+		q.Authority, q.Scheme = "", authority.NoScheme
+		return
+	}
+	q.Scheme = authority.ParseScheme(scheme)
+	if i := strings.IndexAny(rest, "/?#\\"); i >= 0 {
+		rest = rest[:i]
+	}
+	q.Authority = rest
+}
+
+// forwardedScheme returns the scheme that a trusted gateway says its client used: the proto of the last element of
+// Forwarded (RFC 7239 section 5.4), else X-Forwarded-Proto, else the one that the request has anyway.
+func forwardedScheme(r *http.Request, own authority.Scheme) authority.Scheme {
+	said := ""
+	if list := r.Header["Forwarded"]; len(list) > 0 {
+		last := list[len(list)-1]
+		last = last[strings.LastIndexByte(last, ',')+1:]
+		for pair := range strings.SplitSeq(last, ";") {
+			name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+			if strings.EqualFold(name, "proto") {
+				said = strings.Trim(value, `"`)
+			}
+		}
+	}
+	if list := r.Header["X-Forwarded-Proto"]; said == "" && len(list) > 0 {
+		last := list[len(list)-1]
+		said = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
+	}
+	if s := authority.ParseScheme(said); s != authority.NoScheme {
+		return s
+	}
+	return own
+}

@@ -1,0 +1,143 @@
+package usher
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+
+	"golang.org/x/net/http2"
+)
+
+// ServeTLS serves TLS connections of l with srv, as srv.ServeTLS does, with the hooks of the guard in place: what
+// srv lacks of TLSConfig and ConnContext is added, and what it has is called as before. HTTP/2 is served so that the
+// guard sees :scheme, and OPTIONS * reaches it. srv.Handler is left alone: it should be guard.Handler(...).
+//
+// certFile and keyFile may be empty if the configuration or the sites have certificates. The error is never nil.
+func (g *Guard) ServeTLS(srv *http.Server, l net.Listener, certFile, keyFile string) error {
+	if err := g.Prepare(srv, certFile, keyFile); err != nil {
+		return err
+	}
+	return srv.ServeTLS(l, "", "")
+}
+
+// ListenAndServeTLS is ServeTLS on a new TCP listener at srv.Addr (":https" if it is empty).
+func (g *Guard) ListenAndServeTLS(srv *http.Server, certFile, keyFile string) error {
+	addr := srv.Addr
+	if addr == "" {
+		addr = ":https"
+	}
+	if err := g.Prepare(srv, certFile, keyFile); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	return srv.ServeTLS(l, "", "")
+}
+
+// Prepare does what ServeTLS does before it serves. A server is prepared once; later calls do nothing.
+func (g *Guard) Prepare(srv *http.Server, certFile, keyFile string) error {
+	once, _ := g.servers.LoadOrStore(srv, new(preparation))
+	p := once.(*preparation)
+	p.once.Do(func() { p.err = g.prepare(srv, certFile, keyFile) })
+	return p.err
+}
+
+type preparation struct {
+	once sync.Once
+	err  error
+}
+
+func (g *Guard) prepare(srv *http.Server, certFile, keyFile string) error {
+	base := srv.TLSConfig
+	if base == nil {
+		base = new(tls.Config)
+	}
+	srv.TLSConfig = g.TLSConfig(base)
+	y := g.layers.of(srv.TLSConfig)
+	if certFile != "" || keyFile != "" {
+		cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+		if err != nil {
+			return fmt.Errorf("usher: %w", err)
+		}
+		y.out.Certificates = []tls.Certificate{cert}
+	} else if !g.hasCertificates(y) {
+		return errors.New("usher: there is no certificate: give files, or put certificates into srv.TLSConfig or Config.Sites")
+	}
+	connContext := srv.ConnContext
+	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		if connContext != nil {
+			ctx = connContext(ctx, c)
+		}
+		return g.ConnContext(ctx, c)
+	}
+	// net/http answers OPTIONS * before any handler, and so before the guard.
+	srv.DisableGeneralOptionsHandler = true
+	return g.prepareHTTP2(srv)
+}
+
+func (g *Guard) hasCertificates(y *layer) bool {
+	if len(y.out.Certificates) > 0 || y.out.GetCertificate != nil || y.client != nil {
+		return true
+	}
+	for s := range g.current().table.All {
+		if len(siteOf(s).certificates) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// prepareHTTP2 puts a handler inside the HTTP/2 server that sees requests before net/http completes them.
+func (g *Guard) prepareHTTP2(srv *http.Server) error {
+	if srv.Protocols != nil && !srv.Protocols.HTTP2() {
+		return nil
+	}
+	if srv.TLSNextProto != nil && srv.TLSNextProto["h2"] == nil {
+		return nil // the historic way of disabling HTTP/2
+	}
+	if srv.TLSNextProto["h2"] == nil {
+		if err := http2.ConfigureServer(srv, nil); err != nil {
+			return err
+		}
+	}
+	next := srv.TLSNextProto["h2"]
+	srv.TLSNextProto["h2"] = func(hs *http.Server, c *tls.Conn, h http.Handler) {
+		next(hs, c, newSchemeHandler(h))
+	}
+	return nil
+}
+
+// A schemeHandler marks requests whose :scheme is not https. x/net's HTTP/2 server leaves Request.TLS nil for them, and the
+// handler behind this one fills it in, so that nobody could tell later.
+type schemeHandler struct {
+	http.Handler
+	ctx context.Context
+}
+
+func newSchemeHandler(h http.Handler) *schemeHandler {
+	s := &schemeHandler{Handler: h, ctx: context.Background()}
+	if b, ok := h.(interface{ BaseContext() context.Context }); ok {
+		s.ctx = b.BaseContext()
+	}
+	return s
+}
+
+// BaseContext is how net/http hands the connection's context to the HTTP/2 server.
+func (s *schemeHandler) BaseContext() context.Context { return s.ctx }
+
+type schemeKey struct{}
+
+func (s *schemeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// CONNECT has no :scheme (RFC 9113 section 8.5).
+	if r.TLS == nil && r.Method != http.MethodConnect {
+		r = r.WithContext(context.WithValue(r.Context(), schemeKey{}, "http"))
+	}
+	s.Handler.ServeHTTP(w, r)
+}
