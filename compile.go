@@ -7,16 +7,21 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 
 	"github.com/usher-http/usher/authority"
 )
 
 // A state is a compiled configuration. It is immutable.
 type state struct {
-	rules     Config // without its Sites: those are in the table
-	table     *authority.Table
-	listeners []Listener
+	generation uint64
+	rules      Config // without its Sites: those are in the table
+	table      *authority.Table
+	listeners  []Listener
 }
+
+// 0 is the generation of the zero Guard's state.
+var generations atomic.Uint64
 
 // A site is what the TLS layer knows of a site. It rides in authority.Site.Value.
 type site struct {
@@ -55,7 +60,7 @@ func compile(c Config) (*state, error) {
 		}
 		o.Listeners = append(o.Listeners, authority.Listener{Name: l.Name, Scheme: scheme, Ports: l.Ports})
 	}
-	s := &state{rules: c, listeners: slices.Clone(c.Listeners)}
+	s := &state{generation: generations.Add(1), rules: c, listeners: slices.Clone(c.Listeners)}
 	s.rules.Sites = nil
 	if len(c.Sites) == 0 {
 		if c.DefaultSite != "" {
@@ -80,6 +85,7 @@ func (s *state) with(changed []Site, remove []string) (*state, error) {
 		return nil, err
 	}
 	next := *s
+	next.generation = generations.Add(1)
 	if next.table, err = s.table.With(sites, remove...); err != nil {
 		return nil, fmt.Errorf("usher: %w", err)
 	}

@@ -29,7 +29,8 @@ func (g *Guard) Decide(r *http.Request) authority.Verdict {
 }
 
 func (g *Guard) decide(r *http.Request) (authority.Verdict, *authority.Conn) {
-	c := g.conn(r)
+	s := g.current()
+	c := g.conn(r, s)
 	if c == nil {
 		return authority.Answer(authority.NoFacts), nil
 	}
@@ -40,7 +41,7 @@ func (g *Guard) decide(r *http.Request) (authority.Verdict, *authority.Conn) {
 	if !ok {
 		return authority.Answer(authority.NoFacts), c
 	}
-	v := g.current().table.Decide(c, q)
+	v := s.table.Decide(c, q)
 	if v.Served() && early(r, v.Site) {
 		return authority.Answer(authority.EarlyData), c
 	}
@@ -54,7 +55,7 @@ func early(r *http.Request, s *authority.Site) bool {
 }
 
 // Conn returns the facts of the request's connection, nil where there are none. The caller must not change them.
-func (g *Guard) Conn(r *http.Request) *authority.Conn { return g.conn(r) }
+func (g *Guard) Conn(r *http.Request) *authority.Conn { return g.conn(r, g.current()) }
 
 // Check returns nil if the request may be served on its connection, else an [*Error] that carries the verdict.
 func (g *Guard) Check(r *http.Request) error {
@@ -105,7 +106,7 @@ func Observed(v authority.Verdict, c *authority.Conn) authority.Reason {
 // certificate where the site wants none. It returns r itself where nothing must be hidden.
 func (g *Guard) Admit(r *http.Request, v authority.Verdict) *http.Request {
 	if r.Header[clientCertField] != nil || r.Header[clientCertChainField] != nil {
-		if c := g.conn(r); c == nil || !c.Trusted || v.Site == nil || v.Site.ClientAuth == None {
+		if c := g.Conn(r); c == nil || !c.Trusted || v.Site == nil || v.Site.ClientAuth == None {
 			delete(r.Header, clientCertField)
 			delete(r.Header, clientCertChainField)
 		}

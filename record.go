@@ -17,9 +17,15 @@ type record struct {
 	listener  string
 	port      uint16
 	peer      netip.Addr
-	trusted   bool
 	handshake atomic.Pointer[handshake]
-	facts     atomic.Pointer[authority.Conn]
+	facts     atomic.Pointer[facts]
+}
+
+// facts are made of the record under one configuration: whether a peer is trusted, and whether plaintext is allowed, are
+// rules, and a connection does not keep what a reload takes away.
+type facts struct {
+	generation uint64
+	conn       authority.Conn
 }
 
 // A handshake is what the TLS layer chose.
@@ -64,7 +70,6 @@ func (g *Guard) connContext(ctx context.Context, name string, named bool, c net.
 // that the TLS handshake sees, and the requests' contexts must descend from it.
 func (g *Guard) Context(ctx context.Context, listener string, local, remote net.Addr) context.Context {
 	rec := &record{listener: listener, port: portOf(local), peer: addrOf(remote)}
-	rec.trusted = g.current().trusts(listener, rec.peer)
 	return context.WithValue(ctx, recordKey{g}, rec)
 }
 
@@ -83,66 +88,66 @@ func (s *state) listenerOf(port uint16) string {
 	return ""
 }
 
-// conn returns the facts of the request's connection, made once. nil: something is missing, and warned says what.
-func (g *Guard) conn(r *http.Request) *authority.Conn {
+// conn returns the facts of the request's connection, made once for each configuration. nil: something is missing, and
+// warned says what.
+func (g *Guard) conn(r *http.Request, s *state) *authority.Conn {
 	rec := g.record(r.Context())
 	if rec == nil {
-		return g.unrecorded(r)
+		return g.unrecorded(r, s)
 	}
-	if c := rec.facts.Load(); c != nil {
-		return c
+	old := rec.facts.Load()
+	if old != nil && old.generation == s.generation {
+		return &old.conn
 	}
-	c := g.factsOf(rec, r.TLS)
-	if c == nil || r.TLS != nil && !r.TLS.HandshakeComplete {
-		// Facts of a handshake that is still under way (early data) are not kept.
-		return c
-	}
-	// Streams of one connection may come here at once: the first one's facts stay, memo included.
-	if !rec.facts.CompareAndSwap(nil, c) {
-		return rec.facts.Load()
-	}
-	return c
-}
-
-func (g *Guard) unrecorded(r *http.Request) *authority.Conn {
-	s := g.current()
-	if r.TLS == nil && s.rules.AllowPlaintext && len(s.listeners) == 0 {
-		return &authority.Conn{Terminated: true}
-	}
-	if r.TLS == nil && !s.rules.AllowPlaintext {
-		g.warned.once(g, missingTLS)
+	f := &facts{generation: s.generation}
+	if !g.fill(&f.conn, rec, r.TLS, s) {
 		return nil
 	}
-	g.warned.once(g, missingConnContext)
+	if r.TLS != nil && !r.TLS.HandshakeComplete {
+		// Facts of a handshake that is still under way (early data) are not kept.
+		return &f.conn
+	}
+	// Streams of one connection may come here at once: the first one's facts stay, memo included.
+	if !rec.facts.CompareAndSwap(old, f) {
+		if now := rec.facts.Load(); now.generation == s.generation {
+			return &now.conn
+		}
+	}
+	return &f.conn
+}
+
+func (g *Guard) unrecorded(r *http.Request, s *state) *authority.Conn {
+	switch {
+	case r.TLS == nil && s.rules.AllowPlaintext && len(s.listeners) == 0:
+		return &authority.Conn{Terminated: true}
+	case r.TLS == nil && !s.rules.AllowPlaintext:
+		g.warned.once(g, missingTLS)
+	default:
+		g.warned.once(g, missingConnContext)
+	}
 	return nil
 }
 
-func (g *Guard) factsOf(rec *record, cs *tls.ConnectionState) *authority.Conn {
-	c := &authority.Conn{Listener: rec.listener, Port: rec.port, Trusted: rec.trusted}
-	if cs == nil {
-		s := g.current()
-		switch {
-		case rec.handshake.Load() != nil:
-			// A TLS connection whose request shows none: somebody took r.TLS away.
-			g.warned.once(g, missingTLSConfig)
-			return nil
-		case s.plaintext(rec.listener):
-			return c
-		case s.rules.AllowPlaintext:
-			c.Terminated = true
-			return c
-		}
-		g.warned.once(g, missingTLS)
-		return nil
-	}
+// fill makes facts of a record. It reports false where a fact is missing.
+func (g *Guard) fill(c *authority.Conn, rec *record, cs *tls.ConnectionState, s *state) bool {
+	c.Listener, c.Port = rec.listener, rec.port
+	c.Trusted = s.trusts(rec.listener, rec.peer)
 	h := rec.handshake.Load()
 	switch {
-	case h == nil:
+	case cs == nil && h == nil:
+		c.Terminated = !s.plaintext(rec.listener)
+		if c.Terminated && !s.rules.AllowPlaintext {
+			g.warned.once(g, missingTLS)
+			return false
+		}
+		return true
+	case cs == nil, h == nil:
+		// Without the state, somebody took Request.TLS away from a TLS connection.
 		g.warned.once(g, missingTLSConfig)
-		return nil
+		return false
 	case h.cert == nil:
 		g.warned.once(g, missingCertificate)
-		return nil
+		return false
 	}
 	c.Secure = true
 	c.SNI, c.Site = h.sni, h.site
@@ -151,7 +156,7 @@ func (g *Guard) factsOf(rec *record, cs *tls.ConnectionState) *authority.Conn {
 	c.ClientAuth, c.ClientCAs = h.clientAuth, h.casDigest
 	c.Verified = h.clientAuth != None && len(cs.VerifiedChains) > 0
 	c.Resumed, c.PerSNI = cs.DidResume, h.perSNI
-	return c
+	return true
 }
 
 func portOf(a net.Addr) uint16 { return addrPortOf(a).Port() }

@@ -45,7 +45,7 @@ func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request, v authority.Verdi
 		h["Connection"] = closing
 	}
 	if custom := g.refusal.Load(); custom != nil {
-		e := errorOf(v, r, g.conn(r))
+		e := errorOf(v, r, g.Conn(r))
 		(*custom).ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), errorKey{}, e)))
 		return
 	}
