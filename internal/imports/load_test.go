@@ -195,7 +195,8 @@ type listed struct {
 type linkGraph map[string]listed
 
 func listLinks(root string) (linkGraph, error) {
-	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Standard,Imports", "./...")
+	// With -e a package that does not build is the build's business, and the others are checked all the same.
+	cmd := exec.Command("go", "list", "-e", "-deps", "-json=ImportPath,Standard,Imports", "./...")
 	cmd.Dir = root
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

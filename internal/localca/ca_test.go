@@ -250,6 +250,9 @@ func TestHandshake(t *testing.T) {
 	c, s := net.Pipe()
 	defer c.Close()
 	defer s.Close()
+	for _, end := range []net.Conn{c, s} {
+		end.SetDeadline(time.Now().Add(10 * time.Second)) // a side that fails must not leave the other waiting
+	}
 	result := make(chan error, 1)
 	go func() {
 		result <- tls.Server(s, &tls.Config{Certificates: []tls.Certificate{server}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool(), Time: clock, SessionTicketsDisabled: true}).Handshake()
