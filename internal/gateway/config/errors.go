@@ -73,9 +73,13 @@ type Hazard struct {
 	Hint         string // empty: none
 }
 
-// String prints the hazard as [Error] prints an error, with the word warning.
+// String prints the hazard as [Error] prints an error, with the word warning, or note where it is information alone.
 func (h Hazard) String() string {
-	return diagnostic(h.File, h.Line, h.Column, "warning: "+h.Message, h.Hint)
+	word := "warning: "
+	if h.Kind == NotAdvertisable {
+		word = "note: "
+	}
+	return diagnostic(h.File, h.Line, h.Column, word+h.Message, h.Hint)
 }
 
 func diagnostic(file string, line, column int, message, hint string) string {

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"golang.org/x/net/idna"
@@ -10,13 +11,12 @@ import (
 	"github.com/usher-http/usher/authority"
 )
 
-// checkHosts returns the patterns of a site; those that are wrong are reported and left out.
-func (k *checker) checkHosts(c *cursor, hosts []string) []authority.Pattern {
+// checkHosts fills in the patterns of a site; those that are wrong are reported and left out.
+func (k *checker) checkHosts(c *cursor, hosts []string, s *Site) {
 	if len(hosts) == 0 {
 		k.fail(c, "list them, as in hosts: [example.com]", "the site has no hosts")
 	}
 	seen := map[authority.Pattern]bool{}
-	var patterns []authority.Pattern
 	for i, h := range hosts {
 		p, err := authority.ParsePattern(h)
 		if err != nil {
@@ -28,9 +28,9 @@ func (k *checker) checkHosts(c *cursor, hosts []string) []authority.Pattern {
 			continue
 		}
 		seen[p] = true
-		patterns = append(patterns, p)
+		s.Patterns = append(s.Patterns, p)
+		s.hostItems = append(s.hostItems, i)
 	}
-	return patterns
 }
 
 func hostReason(err error, host string) string {
@@ -86,45 +86,42 @@ func isASCII(s string) bool {
 	return true
 }
 
+// An owner is a site with one of its hosts.
+type owner struct {
+	site *Site
+	host int // index in Patterns
+}
+
 // checkOwners refuses a host that two sites have on a listener that both share, under the same port: the rule of
 // authority.NewTable, with places.
 func (k *checker) checkOwners() {
-	owners := map[authority.Pattern][]*Site{}
+	owners := map[authority.Pattern][]owner{}
 	for _, s := range k.sites {
-		for _, p := range s.Patterns {
+		for i, p := range s.Patterns {
 			for _, other := range owners[p] {
-				if k.shareListener(s, other, false) {
-					k.ownedTwice(s, other, p)
+				// There is one catch-all for all listeners, because handshakes fall back on it.
+				if p.IsCatchAll() || k.shareListener(s, other.site, false) {
+					k.ownedTwice(owner{s, i}, other)
 					break
 				}
 			}
-			owners[p] = append(owners[p], s)
+			owners[p] = append(owners[p], owner{s, i})
 		}
 	}
 }
 
-func (k *checker) ownedTwice(s, other *Site, p authority.Pattern) {
-	at := k.hostAt(s, p)
-	first := k.hostAt(other, p).place().Line
+func (k *checker) ownedTwice(o, other owner) {
+	p := o.site.Patterns[o.host]
+	what := "host " + strconv.Quote(p.String())
 	if p.IsCatchAll() {
-		k.fail(at, "", "site %q has the catch-all host \"*\" already, in line %d", other.Name, first)
-		return
+		what = "catch-all host \"*\""
 	}
-	k.fail(at, "", "site %q has the host %q already, in line %d", other.Name, p, first)
+	k.fail(k.hostAt(o), "", "site %q has the %s already, in line %d", other.site.Name, what, k.hostAt(other).place().Line)
 }
 
-// hostAt is where the site has this host in the file.
-func (k *checker) hostAt(s *Site, p authority.Pattern) *cursor {
-	hosts := k.siteAt[s].key("hosts")
-	if hosts.node != nil {
-		for i := range hosts.node.Content {
-			item := hosts.item(i)
-			if q, err := authority.ParsePattern(item.node.Value); err == nil && q == p {
-				return item
-			}
-		}
-	}
-	return hosts
+// hostAt is where the host stands in the file.
+func (k *checker) hostAt(o owner) *cursor {
+	return k.siteAt[o.site].key("hosts").item(o.site.hostItems[o.host])
 }
 
 // shareListener reports whether both sites are served on one listener; tls leaves plaintext listeners out.

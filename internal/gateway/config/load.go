@@ -38,6 +38,9 @@ func Parse(path string, data []byte, opt Options) (*Loaded, error) {
 	k.file.defaults()
 	d := decoder{reporter: r}
 	d.structure(k.root, reflect.ValueOf(k.file).Elem())
+	if d.aliased > maxAliased {
+		return nil, r.err() // the rest was not read
+	}
 	k.decoded = !r.failed()
 	k.file.complete()
 	return k.run(path)
@@ -53,8 +56,9 @@ type checker struct {
 	decoded   bool // every value could be read. Otherwise a name that is missing may only be unreadable
 	materials materials
 	listeners map[string]*Listener // by name
-	sites     []*Site              // those that have a name and hosts, for the checks across sites
+	sites     []*Site
 	siteAt    map[*Site]*cursor
+	order     map[*Site]int // in the file
 }
 
 func (k *checker) run(path string) (*Loaded, error) {

@@ -90,6 +90,8 @@ type Site struct {
 	PlainHTTP      bool    // http requests are answered, not redirected
 	Routes         []Route // longest path first
 	Line, Column   int     // in the file
+
+	hostItems []int // for each of Patterns, its place in the list of hosts
 }
 
 // On reports whether the site is served on the listener of that name.

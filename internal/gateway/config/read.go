@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -135,12 +136,24 @@ func (r *reporter) syntax(err error) {
 		return
 	}
 	at := yaml.Node{Line: e.Mark.Line, Column: e.Mark.Column}
-	hint := syntaxHints[e.Message]
 	message := e.Message
 	if e.ContextMsg != "" {
 		message += " " + e.ContextMsg
 	}
-	r.add(&at, "", hint, "the file is no YAML: "+message)
+	if from := e.ContextMark.Line; from > 0 && from != at.Line {
+		message += fmt.Sprintf(" that begins in line %d", from)
+	}
+	r.add(&at, "", syntaxHint(e.Message), "the file is no YAML: "+message)
+}
+
+func syntaxHint(message string) string {
+	if name, ok := strings.CutPrefix(message, "unknown anchor '"); ok {
+		if name, _, _ = strings.Cut(name, "'"); strings.HasPrefix(name, ".") {
+			return "put a wildcard into quotes: \"*" + name + "\""
+		}
+		return "put text that begins with * into quotes"
+	}
+	return syntaxHints[message]
 }
 
 var syntaxHints = map[string]string{

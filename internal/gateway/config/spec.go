@@ -105,7 +105,7 @@ type CertificateSpec struct {
 	Key string `yaml:"key" jsonschema:"required"`
 }
 
-// RouteSpec says what is done with requests under a path. It has exactly one of upstream, respond, files, redirect and
+// RouteSpec is what is done with requests under a path. It has exactly one of upstream, respond, files, redirect and
 // guide.
 type RouteSpec struct {
 	// The beginning of the request's path. It starts with a slash.
@@ -146,7 +146,7 @@ type RespondSpec struct {
 	Headers map[string]string `yaml:"headers"`
 }
 
-// RedirectSpec sends clients elsewhere.
+// RedirectSpec is where clients are sent instead.
 type RedirectSpec struct {
 	// An absolute http or https URL, or a path on the same host. It is sent as it stands.
 	To string `yaml:"to" jsonschema:"required"`
@@ -154,7 +154,7 @@ type RedirectSpec struct {
 	Status int `yaml:"status" jsonschema:"enum=301,enum=302,enum=303,enum=307,enum=308,default=308"`
 }
 
-// LogSpec says how the gateway logs.
+// LogSpec is how the gateway logs.
 type LogSpec struct {
 	// json or text. Default: json.
 	Format string `yaml:"format" jsonschema:"enum=json,enum=text,default=json"`
@@ -170,19 +170,19 @@ type LogSpec struct {
 // flight are not waited for; the others must be longer than 0s.
 type TimeoutsSpec struct {
 	// From the connection to the end of its TLS handshake. Default: 10s.
-	Handshake Duration `yaml:"handshake" jsonschema:"default=10s"`
+	Handshake Duration `yaml:"handshake"`
 	// For the header section of a request. Default: 10s.
-	Header Duration `yaml:"header" jsonschema:"default=10s"`
+	Header Duration `yaml:"header"`
 	// For the content of a request. Default: 60s.
-	Body Duration `yaml:"body" jsonschema:"default=1m"`
+	Body Duration `yaml:"body"`
 	// For a connection without requests. Default: 2m.
-	Idle Duration `yaml:"idle" jsonschema:"default=2m"`
+	Idle Duration `yaml:"idle"`
 	// For a connection to an upstream, its TLS handshake included. Default: 5s.
-	Connect Duration `yaml:"connect" jsonschema:"default=5s"`
+	Connect Duration `yaml:"connect"`
 	// From the end of the request to the first byte of the upstream's response. Default: 60s.
-	FirstByte Duration `yaml:"first_byte" jsonschema:"default=1m"`
+	FirstByte Duration `yaml:"first_byte"`
 	// For requests in flight when the gateway ends. Default: 30s.
-	Drain Duration `yaml:"drain" jsonschema:"default=30s"`
+	Drain Duration `yaml:"drain"`
 }
 
 // ACMESpec is an ACME authority.

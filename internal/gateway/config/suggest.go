@@ -41,6 +41,14 @@ func nearest(typed string, known []string) string {
 			}
 		}
 	}
+	if word == "" && len(folded) > 2 {
+		// An abbreviation, or a longer form.
+		if i := slices.IndexFunc(known, func(k string) bool {
+			return strings.HasPrefix(k, folded) || len(k) > 2 && strings.HasPrefix(folded, k)
+		}); i >= 0 {
+			return known[i]
+		}
+	}
 	return word
 }
 
