@@ -22,6 +22,9 @@ func newCertificate(c *tls.Certificate) (*certificate, error) {
 	if len(c.Certificate) == 0 {
 		return nil, errors.New("empty certificate chain")
 	}
+	if c.PrivateKey == nil {
+		return nil, errors.New("no private key")
+	}
 	leaf := c.Leaf
 	if leaf == nil {
 		var err error

@@ -3,9 +3,10 @@ package usher
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"sync/atomic"
 
@@ -14,10 +15,10 @@ import (
 
 // A state is a compiled configuration. It is immutable.
 type state struct {
-	generation uint64
+	generation uint64 // another number for each state
 	rules      Config // without its Sites: those are in the table
 	table      *authority.Table
-	listeners  []Listener
+	listeners  []listener
 }
 
 // 0 is the generation of the zero Guard's state.
@@ -53,15 +54,19 @@ func compile(c Config) (*state, error) {
 	default:
 		return nil, fmt.Errorf("usher: UnknownHost is 421 or 404, not %d", c.UnknownHost)
 	}
-	for _, l := range c.Listeners {
-		scheme := authority.HTTPS
-		if l.Scheme != "" {
-			scheme = authority.ParseScheme(l.Scheme)
-		}
-		o.Listeners = append(o.Listeners, authority.Listener{Name: l.Name, Scheme: scheme, Ports: l.Ports})
-	}
-	s := &state{generation: generations.Add(1), rules: c, listeners: slices.Clone(c.Listeners)}
+	s := &state{generation: generations.Add(1), rules: c}
 	s.rules.Sites = nil
+	for _, l := range c.Listeners {
+		in, err := newListener(l)
+		if err != nil {
+			return nil, fmt.Errorf("usher: listener %q: %w", l.Name, err)
+		}
+		if s.listener(l.Name) != nil {
+			return nil, fmt.Errorf("usher: two listeners have the name %q", l.Name)
+		}
+		s.listeners = append(s.listeners, in)
+		o.Listeners = append(o.Listeners, authority.Listener{Name: l.Name, Scheme: in.scheme, Ports: in.Ports})
+	}
 	if len(c.Sites) == 0 {
 		if c.DefaultSite != "" {
 			return nil, fmt.Errorf("usher: DefaultSite %q, but there are no sites", c.DefaultSite)
@@ -130,8 +135,12 @@ func compileSite(from *Site) (*authority.Site, error) {
 		in.name = from.Hosts[0]
 	}
 	s.Name = in.name
+	if err := check(from); err != nil {
+		return nil, err
+	}
 	for i := range from.Certificates {
-		cert, err := newCertificate(&from.Certificates[i])
+		own := from.Certificates[i]
+		cert, err := newCertificate(&own)
 		if err != nil {
 			return nil, fmt.Errorf("certificate %d: %w", i+1, err)
 		}
@@ -139,9 +148,6 @@ func compileSite(from *Site) (*authority.Site, error) {
 		s.Certificates = append(s.Certificates, cert.names)
 	}
 	if from.ClientAuth != None {
-		if len(from.ClientCAs) == 0 {
-			return nil, fmt.Errorf("client authentication %q needs ClientCAs", from.ClientAuth)
-		}
 		in.clientCAs = x509.NewCertPool()
 		for _, ca := range from.ClientCAs {
 			in.clientCAs.AddCert(ca)
@@ -150,6 +156,24 @@ func compileSite(from *Site) (*authority.Site, error) {
 		s.ClientCAs = in.casDigest
 	}
 	return s, nil
+}
+
+// check finds mistakes that would leave a site more open, or more closed, than it looks.
+func check(s *Site) error {
+	switch {
+	case s.ClientAuth != None && len(s.ClientCAs) == 0:
+		return fmt.Errorf("client authentication %q needs ClientCAs", s.ClientAuth)
+	case s.ClientAuth == None && len(s.ClientCAs) > 0:
+		return errors.New("ClientCAs without client authentication protect nothing: set ClientAuth to Optional or Require")
+	case slices.Contains(s.ClientCAs, nil):
+		return errors.New("one of the ClientCAs is nil")
+	case s.MinVersion != 0 && (s.MinVersion < tls.VersionTLS10 || s.MinVersion > tls.VersionTLS13):
+		return fmt.Errorf("MinVersion is 0 or a constant such as tls.VersionTLS13, not %#04x", s.MinVersion)
+	case slices.Contains(s.Hosts, "*") && len(s.Certificates) == 0:
+		// It has the hosts that its certificates cover, and so would have none.
+		return errors.New(`the host "*" needs Certificates`)
+	}
+	return nil
 }
 
 // CADigest identifies a set of certificate authorities: the SHA-256 over the length-prefixed, sorted DER of its
@@ -166,24 +190,4 @@ func CADigest(cas []*x509.Certificate) authority.CADigest {
 		h.Write(field(nil, der))
 	}
 	return authority.CADigest(h.Sum(nil))
-}
-
-// trusts reports whether the peer address belongs to a trusted gateway of the listener.
-func (s *state) trusts(listener string, peer netip.Addr) bool {
-	for i := range s.listeners {
-		if s.listeners[i].Name != listener {
-			continue
-		}
-		for _, p := range s.listeners[i].TrustedGateways {
-			if p.Contains(peer) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// plaintext reports whether the listener is one for http origins.
-func (s *state) plaintext(listener string) bool {
-	return slices.ContainsFunc(s.listeners, func(l Listener) bool { return l.Name == listener && l.Scheme == "http" })
 }

@@ -29,7 +29,7 @@ func (g *Guard) Decide(r *http.Request) authority.Verdict {
 }
 
 func (g *Guard) decide(r *http.Request) (authority.Verdict, *authority.Conn) {
-	s := g.current()
+	s := g.current() // once: facts and table are of one configuration
 	c := g.conn(r, s)
 	if c == nil {
 		return authority.Answer(authority.NoFacts), nil

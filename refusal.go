@@ -20,8 +20,9 @@ func ErrorFrom(ctx context.Context) *Error {
 }
 
 // SetRefusalHandler replaces what is answered to refused requests; nil restores the guard's own answer. The handler
-// finds the refusal with [ErrorFrom] and should answer with its Verdict.Status(). Cache-Control: no-store and, where the
-// connection should end, Connection: close are set before it is called. It may be called while serving.
+// finds the refusal with [ErrorFrom] and should answer with its Verdict.Status(). Cache-Control: no-store,
+// Location or Allow where the status needs it and, where the connection should end, Connection: close are set before it is
+// called; what outer handlers set is gone. It may be called while serving.
 func (g *Guard) SetRefusalHandler(h http.Handler) {
 	if h == nil {
 		g.refusal.Store(nil)
@@ -37,17 +38,16 @@ func (g *Guard) SetRefusalHandler(h http.Handler) {
 // nothing about what is behind the door and echoes nothing of the request.
 func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request, v authority.Verdict) {
 	h := w.Header()
-	for _, name := range tellTale {
-		delete(h, name)
+	for name := range h {
+		// What an outer handler has set was meant for another answer: validators, alternatives, versions, fields that
+		// echo the request.
+		if name != "Connection" && name != "Date" {
+			delete(h, name)
+		}
 	}
 	h["Cache-Control"] = noStore
 	if v.Close {
 		h["Connection"] = closing
-	}
-	if custom := g.refusal.Load(); custom != nil {
-		e := errorOf(v, r, g.Conn(r))
-		(*custom).ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), errorKey{}, e)))
-		return
 	}
 	switch v.Reason {
 	case authority.Redirect:
@@ -55,6 +55,11 @@ func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request, v authority.Verdi
 	case authority.MethodNotSupported:
 		// RFC 9110 section 15.5.6: the origin server MUST generate an Allow header field in a 405 response.
 		h.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+	}
+	if custom := g.refusal.Load(); custom != nil {
+		e := errorOf(v, r, g.Conn(r))
+		(*custom).ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), errorKey{}, e)))
+		return
 	}
 	if g.current().rules.NoRefusalBody {
 		h.Set("Content-Length", "0")
@@ -75,9 +80,6 @@ var (
 	noStore = []string{"no-store"}
 	closing = []string{"close"}
 	noSniff = []string{"nosniff"}
-	// What an outer handler may have set and a refusal must not carry: validators, alternatives, versions, content.
-	tellTale = []string{"Alt-Svc", "Etag", "Last-Modified", "Expires", "Age", "Server", "X-Powered-By", "Via", "Set-Cookie",
-		"Location", "Content-Encoding", "Content-Location", "Content-Range", "Accept-Ranges", "Link", "Vary"}
 )
 
 // httpsURL is where a request on a plaintext listener is sent. The target is the client's own; the host is the parsed one.

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"sync"
+	"os"
+	"runtime/debug"
+	"strings"
 
 	"golang.org/x/net/http2"
 )
@@ -41,26 +43,15 @@ func (g *Guard) ListenAndServeTLS(srv *http.Server, certFile, keyFile string) er
 	return srv.ServeTLS(l, "", "")
 }
 
-// Prepare does what ServeTLS does before it serves. A server is prepared once; later calls do nothing.
+// Prepare does what ServeTLS does before it serves. A server is prepared once; later calls, as for further listeners, do
+// nothing and do not read the files. srv.TLSConfig is afterwards a configuration of this server alone.
 func (g *Guard) Prepare(srv *http.Server, certFile, keyFile string) error {
-	once, _ := g.servers.LoadOrStore(srv, new(preparation))
-	p := once.(*preparation)
-	p.once.Do(func() { p.err = g.prepare(srv, certFile, keyFile) })
-	return p.err
-}
-
-type preparation struct {
-	once sync.Once
-	err  error
-}
-
-func (g *Guard) prepare(srv *http.Server, certFile, keyFile string) error {
-	base := srv.TLSConfig
-	if base == nil {
-		base = new(tls.Config)
+	g.setup.Lock()
+	defer g.setup.Unlock()
+	y := g.layerFor(srv)
+	if y.server == srv {
+		return nil
 	}
-	srv.TLSConfig = g.TLSConfig(base)
-	y := g.layers.of(srv.TLSConfig)
 	if certFile != "" || keyFile != "" {
 		cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 		if err != nil {
@@ -69,6 +60,10 @@ func (g *Guard) prepare(srv *http.Server, certFile, keyFile string) error {
 		y.out.Certificates = []tls.Certificate{cert}
 	} else if !g.hasCertificates(y) {
 		return errors.New("usher: there is no certificate: give files, or put certificates into srv.TLSConfig or Config.Sites")
+	}
+	srv.TLSConfig = y.out
+	if err := prepareHTTP2(srv); err != nil {
+		return fmt.Errorf("usher: %w", err)
 	}
 	connContext := srv.ConnContext
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
@@ -79,7 +74,24 @@ func (g *Guard) prepare(srv *http.Server, certFile, keyFile string) error {
 	}
 	// net/http answers OPTIONS * before any handler, and so before the guard.
 	srv.DisableGeneralOptionsHandler = true
-	return g.prepareHTTP2(srv)
+	y.server = srv
+	return nil
+}
+
+// layerFor returns the server's own layer. It is not shared with other servers, whose certificates and protocols differ.
+func (g *Guard) layerFor(srv *http.Server) *layer {
+	base := srv.TLSConfig
+	if base == nil {
+		base = new(tls.Config)
+	}
+	y := g.layers.of(base)
+	switch {
+	case y == nil:
+		return g.newLayer(base.Clone(), base.GetConfigForClient, nil)
+	case y.server == srv:
+		return y
+	}
+	return g.newLayer(base.Clone(), y.client, y.keys)
 }
 
 func (g *Guard) hasCertificates(y *layer) bool {
@@ -95,7 +107,7 @@ func (g *Guard) hasCertificates(y *layer) bool {
 }
 
 // prepareHTTP2 puts a handler inside the HTTP/2 server that sees requests before net/http completes them.
-func (g *Guard) prepareHTTP2(srv *http.Server) error {
+func prepareHTTP2(srv *http.Server) error {
 	if srv.Protocols != nil && !srv.Protocols.HTTP2() {
 		return nil
 	}
@@ -103,6 +115,10 @@ func (g *Guard) prepareHTTP2(srv *http.Server) error {
 		return nil // the historic way of disabling HTTP/2
 	}
 	if srv.TLSNextProto["h2"] == nil {
+		if godebug("http2server") == "0" {
+			return nil // the way of the operator
+		}
+		//lint:ignore SA1019 net/http's own HTTP/2 is set up too late to put a handler inside it.
 		if err := http2.ConfigureServer(srv, nil); err != nil {
 			return err
 		}
@@ -140,4 +156,24 @@ func (s *schemeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r = r.WithContext(context.WithValue(r.Context(), schemeKey{}, "http"))
 	}
 	s.Handler.ServeHTTP(w, r)
+}
+
+// godebug returns a GODEBUG setting as net/http sees it: of the environment, else what the program was built with.
+func godebug(name string) (value string) {
+	find := func(list string) {
+		for setting := range strings.SplitSeq(list, ",") {
+			if v, ok := strings.CutPrefix(setting, name+"="); ok {
+				value = v
+			}
+		}
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "DefaultGODEBUG" {
+				find(s.Value)
+			}
+		}
+	}
+	find(os.Getenv("GODEBUG"))
+	return value
 }

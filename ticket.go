@@ -70,14 +70,14 @@ func (t tag) forConn(cs tls.ConnectionState) tag {
 }
 
 // bind makes c put the tag into its tickets and refuse those with another. What the caller's configuration does with
-// sessions still happens: its WrapSession and UnwrapSession, else the ticket keys of the layer's configuration.
+// sessions still happens: its WrapSession and UnwrapSession, else the ticket keys of the configuration that TLSConfig returned.
 func (y *layer) bind(c, base *tls.Config, t tag) {
 	wrap, unwrap := base.WrapSession, base.UnwrapSession
 	if wrap == nil {
-		wrap = y.out.EncryptTicket
+		wrap = y.keys.EncryptTicket
 	}
 	if unwrap == nil {
-		unwrap = y.out.DecryptTicket
+		unwrap = y.keys.DecryptTicket
 	}
 	c.WrapSession = func(cs tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
 		ss.Extra = append(ss.Extra, t.forConn(cs).sum())

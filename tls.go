@@ -1,48 +1,18 @@
 package usher
 
 import (
-	"context"
 	"crypto/tls"
-	"net/http"
-	"slices"
-	"sync"
+	"reflect"
 
 	"github.com/usher-http/usher/authority"
 )
 
-// A layer is one TLS configuration made by TLSConfig: what the caller gave, and what servers use in its place.
-type layer struct {
-	guard  *Guard
-	out    *tls.Config // its ticket keys encrypt the tickets of all configurations that come from it
-	client func(*tls.ClientHelloInfo) (*tls.Config, error)
-}
-
-// layers are found again by the configuration that servers hold, so that a configuration is wrapped once only.
-type layers struct {
-	mu    sync.Mutex
-	byOut map[*tls.Config]*layer
-}
-
-func (l *layers) of(c *tls.Config) *layer {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.byOut[c]
-}
-
-func (l *layers) add(y *layer) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.byOut == nil {
-		l.byOut = map[*tls.Config]*layer{}
-	}
-	l.byOut[y.out] = y
-}
-
 // TLSConfig returns a configuration that does what base does (nil: the zero configuration), and that records which
 // certificate and policy each connection is made under, binds session tickets to them and, with sites, chooses both by
-// SNI. GetCertificate, GetConfigForClient, WrapSession and UnwrapSession of base are called as before. base itself is not
-// changed. Session tickets are encrypted with the keys of the configuration that is returned: several servers that
-// share sessions give them the same keys with SetSessionTicketKeys.
+// SNI. GetCertificate, GetConfigForClient, WrapSession and UnwrapSession of base are called as before, the first two with a
+// ServerName in lower case, empty where it is no host name. base itself is not changed. The result may be changed until the first handshake. Session tickets are encrypted with its keys, at any time,
+// also where a server works with a clone: several servers that share sessions give it the same keys with
+// SetSessionTicketKeys.
 func (g *Guard) TLSConfig(base *tls.Config) *tls.Config {
 	if base == nil {
 		base = new(tls.Config)
@@ -50,44 +20,83 @@ func (g *Guard) TLSConfig(base *tls.Config) *tls.Config {
 	if g.layers.of(base) != nil {
 		return base
 	}
-	y := &layer{guard: g, out: base.Clone(), client: base.GetConfigForClient}
-	y.out.GetConfigForClient = y.configFor
-	g.layers.add(y)
-	return y.out
+	return g.newLayer(base.Clone(), base.GetConfigForClient, nil).out
 }
 
 // configFor runs on every handshake, resumed ones included, which GetCertificate does not. It writes what it
 // chooses into the connection's record.
 func (y *layer) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	rec := y.guard.record(hello.Context())
-	if rec == nil {
-		// Nobody will read it: the request ends as no_facts.
-		rec = new(record)
-	}
-	base := y.out
+	rec := y.guard.recordOf(hello)
+	hello = folded(hello)
+	own := y.own()
+	base, perSNI := own, y.client != nil
 	if y.client != nil {
 		c, err := y.client(hello)
 		if err != nil {
 			return nil, err
 		}
-		if rec.handshake.Load() != nil {
-			// The caller's function was a clone of a configuration of this guard: it has decided already.
+		switch h := rec.handshake.Load(); {
+		case h == nil:
+			// The caller's own function.
+		case h.cert != nil || c != nil:
+			// A clone of a configuration of this guard, which has decided already.
 			return c, nil
+		default:
+			// Such a clone, that has got its certificate since.
+			perSNI = h.perSNI
 		}
 		if c != nil {
 			base = c
 		}
 	}
-	s := y.guard.current()
-	if !s.table.HasSites() {
-		return y.withoutSites(s, rec, base, hello)
+	k := &choice{y: y, state: y.guard.current(), rec: rec, base: base, own: base == own, perSNI: perSNI, hello: hello}
+	if !k.state.table.HasSites() {
+		return k.withoutSites()
 	}
-	at := &authority.Conn{Listener: rec.listener, Port: rec.port}
-	chosen := s.table.Choose(hello.ServerName, at)
+	rec.locate()
+	at := &authority.Conn{Listener: k.state.listenerOf(rec), Port: rec.port}
+	chosen := k.state.table.Choose(hello.ServerName, at)
 	if chosen == nil {
 		return unrecognized(base), nil
 	}
-	return y.withSite(s, siteOf(chosen), rec, base, hello)
+	return k.withSite(siteOf(chosen))
+}
+
+// folded returns the hello with the name that the rest of the decision goes by. A caller's function that looks names up
+// as they come would choose the configuration of no host for ADMIN.example, and the request for admin.example would
+// then meet its own SNI.
+func folded(hello *tls.ClientHelloInfo) *tls.ClientHelloInfo {
+	sni := authority.CanonicalSNI(hello.ServerName)
+	if sni == hello.ServerName {
+		return hello
+	}
+	h := *hello
+	h.ServerName = sni
+	return &h
+}
+
+// recordOf returns the record that a handshake writes to. Where there is none, or that of another connection whose
+// context this one was given, nobody will read what it writes, and requests end as no_facts.
+func (g *Guard) recordOf(hello *tls.ClientHelloInfo) *record {
+	rec := g.record(hello.Context())
+	if rec == nil {
+		return new(record)
+	}
+	if c, ok := rec.conn.(*tls.Conn); ok && hello.Conn != nil && c.NetConn() != hello.Conn {
+		return new(record)
+	}
+	return rec
+}
+
+// A choice is one handshake's way to a configuration.
+type choice struct {
+	y      *layer
+	state  *state
+	rec    *record
+	base   *tls.Config // the layer's own or the one that the caller has chosen for this client
+	own    bool
+	perSNI bool
+	hello  *tls.ClientHelloInfo
 }
 
 // unrecognized ends a handshake with the alert unrecognized_name. It must not resume: without that, a ticket
@@ -99,22 +108,22 @@ func unrecognized(base *tls.Config) *tls.Config {
 	return c
 }
 
-func (y *layer) withSite(s *state, in *site, rec *record, base *tls.Config, hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	cert, err := y.certificateOf(in, base, hello)
+func (k *choice) withSite(in *site) (*tls.Config, error) {
+	cert, err := k.certificateOf(in)
 	if err != nil {
 		return nil, err
 	}
 	if cert == nil {
-		return unrecognized(base), nil
+		return unrecognized(k.base), nil
 	}
-	rec.handshake.Store(&handshake{
-		sni:        authority.CanonicalSNI(hello.ServerName),
+	k.rec.handshake.Store(&handshake{
+		sni:        k.hello.ServerName,
 		site:       in.name,
 		cert:       cert,
 		clientAuth: in.clientAuth,
 		casDigest:  in.casDigest,
 	})
-	c := y.configWith(base, cert, hello)
+	c := k.configWith(cert)
 	c.MinVersion = max(c.MinVersion, in.minVersion)
 	c.ClientAuth, c.ClientCAs = tls.NoClientCert, nil
 	switch in.clientAuth {
@@ -123,100 +132,92 @@ func (y *layer) withSite(s *state, in *site, rec *record, base *tls.Config, hell
 	case Require:
 		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, in.clientCAs
 	}
-	y.bind(c, base, tag{
+	k.y.bind(c, k.base, tag{
 		site:       in.name,
 		clientAuth: byte(in.clientAuth),
 		cas:        in.casDigest,
 		minVersion: c.MinVersion,
-		verifier:   s.rules.VerifierID,
+		verifier:   k.state.rules.VerifierID,
 		leaf:       cert.leaf,
 		sites:      true,
 	})
 	return c, nil
 }
 
-func (y *layer) certificateOf(in *site, base *tls.Config, hello *tls.ClientHelloInfo) (*certificate, error) {
+func (k *choice) certificateOf(in *site) (*certificate, error) {
 	if len(in.certificates) > 0 {
-		return in.choose(hello), nil
+		return in.choose(k.hello), nil
 	}
-	c, err := selectCertificate(base, hello)
+	c, err := selectCertificate(k.base, k.hello)
 	if c == nil || err != nil {
 		return nil, err
 	}
-	return y.guard.names.certificate(c)
+	return k.y.guard.names.certificate(c)
 }
 
 // withoutSites keeps the caller's choice of certificate and policy, and records it.
-func (y *layer) withoutSites(s *state, rec *record, base *tls.Config, hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	sni := authority.CanonicalSNI(hello.ServerName)
-	chosen, err := selectCertificate(base, hello)
+func (k *choice) withoutSites() (*tls.Config, error) {
+	sni := k.hello.ServerName
+	chosen, err := selectCertificate(k.base, k.hello)
 	if err != nil {
 		return nil, err
 	}
 	if chosen == nil {
-		if base != y.out {
-			return unrecognized(base), nil
+		if !k.own {
+			return unrecognized(k.base), nil
 		}
 		// The server has put a certificate into a clone of the configuration (http.Server.ServeTLS with files,
 		// httptest): let it serve, and refuse what it serves.
-		rec.handshake.Store(&handshake{sni: sni})
+		k.rec.handshake.Store(&handshake{sni: sni, perSNI: k.perSNI})
 		return nil, nil
 	}
-	cert, err := y.guard.names.certificate(chosen)
+	cert, err := k.y.guard.names.certificate(chosen)
 	if err != nil {
 		return nil, err
 	}
-	rec.handshake.Store(&handshake{sni: sni, cert: cert, perSNI: y.client != nil})
-	c := y.configWith(base, cert, hello)
-	if c.ClientAuth != tls.NoClientCert && s.rules.VerifierID == "" {
+	k.rec.handshake.Store(&handshake{sni: sni, cert: cert, perSNI: k.perSNI})
+	c := k.configWith(cert)
+	if c.ClientAuth != tls.NoClientCert && k.state.rules.VerifierID == "" {
 		// A resumed session carries the verification of the handshake that made it. Without a name for that
 		// verification a ticket could outlive it.
 		c.SessionTicketsDisabled = true
 	}
-	y.bind(c, base, tag{
+	k.y.bind(c, k.base, tag{
 		clientAuth: byte(c.ClientAuth),
 		minVersion: c.MinVersion,
-		verifier:   s.rules.VerifierID,
+		verifier:   k.state.rules.VerifierID,
 		leaf:       cert.leaf,
 	})
 	return c, nil
 }
 
 // configWith returns base with one certificate and nothing left to choose.
-func (y *layer) configWith(base *tls.Config, cert *certificate, hello *tls.ClientHelloInfo) *tls.Config {
-	c := base.Clone()
+func (k *choice) configWith(cert *certificate) *tls.Config {
+	c := k.base.Clone()
 	c.GetConfigForClient, c.GetCertificate = nil, nil
 	c.Certificates = []tls.Certificate{*cert.tls}
-	if base == y.out {
-		c.NextProtos = y.protocols(hello.Context())
+	if k.own {
+		c.NextProtos = offered(k.hello, c.NextProtos)
 	}
 	return c
 }
 
-// protocols returns the ALPN protocols that the server offers. net/http adds its own to a clone of the configuration, which
-// this layer never sees: so it asks the server that accepted the connection.
-func (y *layer) protocols(ctx context.Context) []string {
-	list := slices.Clone(y.out.NextProtos)
-	srv, _ := ctx.Value(http.ServerContextKey).(*http.Server)
-	if srv == nil {
-		return list
+// offered returns the ALPN protocols that the server offers. Servers put their own into a clone of the configuration
+// (http.Server.ServeTLS, httptest), and what GetConfigForClient returns takes the place of that clone. The handshake
+// knows it in a field that is not exported: reflection reads it. Should a later crypto/tls not have it, the
+// configuration's own list stays.
+func offered(hello *tls.ClientHelloInfo, own []string) []string {
+	config := reflect.ValueOf(hello).Elem().FieldByName("config")
+	if config.Kind() != reflect.Pointer || config.IsNil() || config.Elem().Kind() != reflect.Struct {
+		return own
 	}
-	served := srv.TLSConfig != nil && srv.TLSConfig.GetConfigForClient != nil // by srv.ServeTLS
-	if !served && len(list) > 0 {
-		return list // given to tls.NewListener by the caller, who means it
+	list := config.Elem().FieldByName("NextProtos")
+	if list.Kind() != reflect.Slice || list.Type().Elem().Kind() != reflect.String || list.Len() == 0 {
+		return own
 	}
-	h1 := srv.Protocols == nil || srv.Protocols.HTTP1()
-	h2 := srv.Protocols == nil || srv.Protocols.HTTP2()
-	h2 = h2 && srv.TLSNextProto["h2"] != nil
-	if served {
-		list = slices.Clone(srv.TLSConfig.NextProtos)
+	protocols := make([]string, list.Len())
+	for i := range protocols {
+		protocols[i] = list.Index(i).String()
 	}
-	list = slices.DeleteFunc(list, func(p string) bool { return p == "h2" && !h2 || p == "http/1.1" && !h1 })
-	if h2 && !slices.Contains(list, "h2") {
-		list = append(list, "h2")
-	}
-	if h1 && !slices.Contains(list, "http/1.1") {
-		list = append(list, "http/1.1")
-	}
-	return list
+	return protocols
 }

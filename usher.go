@@ -35,7 +35,7 @@ type Guard struct {
 	refusal atomic.Pointer[http.Handler]
 	change  sync.Mutex // held by Replace and Update
 	layers  layers     // the TLS configurations made by TLSConfig
-	servers sync.Map   // *http.Server to *preparation
+	setup   sync.Mutex // held by Prepare
 	warned  warnings
 	names   nameCache
 }

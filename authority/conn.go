@@ -74,15 +74,15 @@ type memoEntry struct {
 // get returns a verdict that must not be changed, nil where there is none.
 func (m *memo) get(generation uint64, s Scheme, authority string) *Verdict {
 	for i := range m.slots {
-		e := m.slots[i].Load()
-		if e == nil {
-			return nil // slots are filled in order
-		}
-		if e.generation == generation && e.scheme == s && e.authority == authority {
+		if e := m.slots[i].Load(); e.holds(generation, s, authority) {
 			return &e.verdict
 		}
 	}
 	return nil
+}
+
+func (e *memoEntry) holds(generation uint64, s Scheme, authority string) bool {
+	return e != nil && e.generation == generation && e.scheme == s && e.authority == authority
 }
 
 func (m *memo) put(generation uint64, s Scheme, authority string, v Verdict) {

@@ -36,10 +36,10 @@ func (t *Table) Decide(c *Conn, r Request) Verdict {
 			return *v
 		}
 	}
-	return t.decideAnew(c, &r)
+	return t.decideAnew(c, r)
 }
 
-func (t *Table) decideAnew(c *Conn, r *Request) Verdict {
+func (t *Table) decideAnew(c *Conn, r Request) Verdict {
 	if c == nil {
 		return Answer(NoFacts)
 	}
@@ -61,7 +61,7 @@ func (t *Table) decideAnew(c *Conn, r *Request) Verdict {
 
 // agree compares the Host field lines with the authority, both normalised, an absent port as the scheme's default. A
 // Host field may come once only, even where all its lines agree (RFC 9112 section 3.2).
-func agree(r *Request) Reason {
+func agree(r Request) Reason {
 	a, err := Parse(r.Authority)
 	if err != nil {
 		return MalformedAuthority
@@ -80,7 +80,7 @@ func agree(r *Request) Reason {
 }
 
 // decide asks the questions. tr is nil but for explanations.
-func (t *Table) decide(c *Conn, r *Request, tr *trace) Verdict {
+func (t *Table) decide(c *Conn, r Request, tr *trace) Verdict {
 	a, err := Parse(r.Authority)
 	if !tr.ask(1, MalformedAuthority, err == nil, err) {
 		return verdict(MalformedAuthority, nil, 400)
@@ -110,7 +110,7 @@ func (t *Table) decide(c *Conn, r *Request, tr *trace) Verdict {
 type decision struct {
 	t       *Table
 	c       *Conn
-	r       *Request
+	r       Request
 	tr      *trace
 	origin  Origin
 	excused bool // 2, 5, 7 and 8 are recorded, not enforced

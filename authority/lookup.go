@@ -10,11 +10,11 @@ func (t *Table) Lookup(a Authority) *Site {
 	if !a.IsValid() || !t.withSites {
 		return nil
 	}
-	if h := t.owner(a.host); h.site != nil {
+	if h, ok := t.owner(a.host); ok {
 		return h.site
 	}
 	if parent, ok := parentOf(a); ok {
-		if h := t.owner(parent); h.site != nil {
+		if h, ok := t.owner(parent); ok {
 			return h.site
 		}
 	}
@@ -22,22 +22,28 @@ func (t *Table) Lookup(a Authority) *Site {
 }
 
 // owner returns the first of the sites that have a key.
-func (t *Table) owner(text string) hit {
-	w := t.index.walk(text)
-	e, ok := w.step()
+func (t *Table) owner(text string) (hit, bool) {
+	e, ok := t.index.first(text)
 	if !ok {
-		return hit{}
+		return hit{}, false
 	}
 	best := hit{site: t.site(e.site), port: e.port}
-	for e.more {
-		if e, ok = w.step(); !ok {
-			break
+	if e.more {
+		best = t.firstOf(text)
+	}
+	return best, true
+}
+
+func (t *Table) firstOf(text string) (best hit) {
+	for w := t.index.walk(text); ; {
+		e, ok := w.step()
+		if !ok {
+			return best
 		}
-		if h := (hit{site: t.site(e.site), port: e.port}); h.before(best) {
+		if h := (hit{site: t.site(e.site), port: e.port}); best.site == nil || h.before(best) {
 			best = h
 		}
 	}
-	return best
 }
 
 // A hit is what a lookup found.
@@ -71,7 +77,21 @@ func (t *Table) find(o Origin, c *Conn) hit {
 	return best
 }
 
-func (t *Table) bestOf(text string, o Origin, c *Conn) (best hit) {
+func (t *Table) bestOf(text string, o Origin, c *Conn) hit {
+	e, ok := t.index.first(text)
+	if !ok {
+		return hit{}
+	}
+	if e.more {
+		return t.bestOfMany(text, o, c)
+	}
+	if s := t.site(e.site); t.fits(s, e.port, o, c) {
+		return hit{site: s, port: e.port}
+	}
+	return hit{}
+}
+
+func (t *Table) bestOfMany(text string, o Origin, c *Conn) (best hit) {
 	rank := -1
 	for w := t.index.walk(text); ; {
 		e, ok := w.step()

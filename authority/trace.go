@@ -42,7 +42,7 @@ var questions = [...]struct {
 // NotAsked.
 func (t *Table) Explain(c *Conn, r Request) ([]Step, Verdict) {
 	tr := &trace{}
-	v := t.explain(c, &r, tr)
+	v := t.explain(c, r, tr)
 	for q := 1; q < len(questions); q++ {
 		if len(tr.steps) < q || tr.steps[q-1].Question != q {
 			tr.insert(q)
@@ -51,7 +51,7 @@ func (t *Table) Explain(c *Conn, r Request) ([]Step, Verdict) {
 	return tr.steps, v
 }
 
-func (t *Table) explain(c *Conn, r *Request, tr *trace) Verdict {
+func (t *Table) explain(c *Conn, r Request, tr *trace) Verdict {
 	if c == nil {
 		return Answer(NoFacts)
 	}

@@ -80,11 +80,15 @@ var rules = []rule{
 	{folder: "internal/testca", why: "a test helper is no part of the product",
 		may: []string{"internal/localca"}, links: onlyGolang, forTests: true},
 	{folder: "internal/memnet", why: "a test helper is no part of the product", links: extended, forTests: true},
+	{folder: "internal/rawh2", why: "a client that can say anything, so that servers can be asked what no good client asks",
+		links: extended, forTests: true},
+	{folder: "internal/rawh3", why: "a client that can say anything, so that servers can be asked what no good client asks",
+		quic: true, forTests: true},
 	{folder: "internal/benchguard/...", why: "a measurement of the guard is no part of the product",
 		may:      []string{"internal/benchguard/...", "", "authority", "h3", "internal/testca", "internal/testenv", "internal/memnet"},
 		forTests: true},
 	{folder: "internal/e2e/...", why: "end-to-end tests are where probe and gateway meet; they are no part of the product",
-		may: []string{"internal/e2e/...", "internal/testca", "internal/testenv", "internal/memnet"}, forTests: true},
+		may: []string{"internal/e2e/...", "internal/localca", "internal/testca", "internal/testenv", "internal/memnet", "internal/rawh2", "internal/rawh3"}, forTests: true},
 }
 
 // strangers never import each other, not even in tests: they meet in end-to-end tests.

@@ -1,0 +1,108 @@
+package h3
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+
+	"github.com/quic-go/quic-go"
+)
+
+// An endpoint is one UDP socket that the server serves. It owns the quic.Transport, because only the transport's
+// ConnContext reaches the TLS handshake as well as the requests.
+type endpoint struct {
+	server    *Server
+	local     net.Addr
+	transport *quic.Transport
+	accepting accepter
+	failed    chan struct{} // closed when nothing more can be accepted
+	err       error         // set before failed is closed
+}
+
+type accepter interface {
+	Accept(context.Context) (*quic.Conn, error)
+	Close() error
+}
+
+func (s *Server) listen(pc net.PacketConn) (*endpoint, error) {
+	e := &endpoint{
+		server:    s,
+		local:     pc.LocalAddr(),
+		transport: &quic.Transport{Conn: pc},
+		failed:    make(chan struct{}),
+	}
+	e.transport.ConnContext = e.connContext
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return nil, http.ErrServerClosed
+	}
+	var err error
+	if s.EarlyData {
+		e.accepting, err = e.transport.ListenEarly(s.tls, s.quicConfig())
+	} else {
+		e.accepting, err = e.transport.Listen(s.tls, s.quicConfig())
+	}
+	if err != nil {
+		e.transport.Close()
+		return nil, fmt.Errorf("h3: %w", err)
+	}
+	if s.endpoints == nil {
+		s.endpoints = map[*endpoint]struct{}{}
+	}
+	s.endpoints[e] = struct{}{}
+	if s.closed == nil {
+		s.closed = make(chan struct{})
+	}
+	return e, nil
+}
+
+// connContext runs for the first packet of every connection, before its handshake. With an error quic-go refuses the
+// connection (CONNECTION_REFUSED), so that clients need not wait for a time-out to go elsewhere.
+func (e *endpoint) connContext(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
+	s := e.server
+	if s.isClosing() {
+		return nil, http.ErrServerClosed
+	}
+	if s.Listener != "" {
+		ctx = s.Guard.Context(ctx, s.Listener, e.local, client.RemoteAddr)
+	} else {
+		ctx = s.Guard.ConnContext(ctx, addresses{local: e.local, remote: client.RemoteAddr})
+	}
+	return withSchemes(ctx), nil
+}
+
+// addresses are a connection as far as Guard.ConnContext looks at it.
+type addresses struct {
+	net.Conn
+	local, remote net.Addr
+}
+
+func (a addresses) LocalAddr() net.Addr  { return a.local }
+func (a addresses) RemoteAddr() net.Addr { return a.remote }
+
+// accept goes on while the server shuts down, because handshakes may then be under way.
+func (e *endpoint) accept() {
+	defer close(e.failed)
+	for {
+		qc, err := e.accepting.Accept(context.Background())
+		if err != nil {
+			e.err = fmt.Errorf("h3: %w", err)
+			return
+		}
+		c := newConn(e.server, qc)
+		if !e.server.add(c) {
+			// Nothing was read from it: its client may repeat everything elsewhere.
+			go c.close()
+			continue
+		}
+		go c.serve()
+	}
+}
+
+func (e *endpoint) close() {
+	e.accepting.Close()
+	e.transport.Close()
+	<-e.failed
+}

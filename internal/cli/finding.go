@@ -1,0 +1,33 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+)
+
+// A finding is a mistake or a hazard in a configuration file.
+type finding struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`   // from 1; 0: the file as a whole
+	Column  int    `json:"column"` // from 1, in characters
+	Path    string `json:"path"`   // the key
+	Message string `json:"message"`
+	Hint    string `json:"hint"`
+}
+
+type hazardObject struct {
+	Kind string `json:"kind"`
+	finding
+}
+
+// printFinding writes file:line:column, the message, and the hint on a line of its own.
+func printFinding(w io.Writer, p palette, word string, f finding) {
+	place := f.File
+	if f.Line > 0 {
+		place = fmt.Sprintf("%s:%d:%d", f.File, f.Line, f.Column)
+	}
+	fmt.Fprintf(w, "%s: %s %s\n", p.bold(place), word, f.Message)
+	if f.Hint != "" {
+		writeHint(w, f.Hint)
+	}
+}

@@ -1,0 +1,119 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+)
+
+// A scene is one request of the script.
+type scene struct {
+	open      opening // a new connection; zero: the one of the scene before
+	authority string  // as it is sent; a bare host gets the listener's port
+	path      string
+	want      string
+}
+
+// A chapter is what a few scenes show.
+type chapter struct {
+	title  string
+	scenes []scene
+}
+
+// The script. Tickets of the chapter about resumption lie in one box.
+func script(tickets *ticketBox) []chapter {
+	h1, h2, h3 := onto("h1"), onto("h2"), onto("h3")
+	resume := opening{protocol: "h2", host: shop, tickets: tickets}
+	return []chapter{
+		{"The certificate of the connection does not cover the host", []scene{
+			{h2(blog), blog, "/", "200 ok"},
+			{opening{}, api, "/orders", "421 certificate_mismatch"},
+			{h2(api), api, "/orders", "200 ok"}, // the retry
+			{h1(blog), api, "/orders", "421 certificate_mismatch"},
+			{h3(blog), api, "/orders", "421 certificate_mismatch"},
+			{h3(api), api, "/orders", "200 ok"},
+		}},
+		{"It does: reuse is legal, and saves a connection", []scene{
+			{h2(shop), shop, "/", "200 ok"},
+			{opening{}, api, "/orders", "200 ok"},
+			{h3(shop), api, "/orders", "200 ok"},
+		}},
+		{"Client authentication is not bypassed by reuse", []scene{
+			{h2(shop), staff, "/", "421 client_auth_mismatch"},
+			{h3(shop), staff, "/", "421 client_auth_mismatch"},
+			{opening{protocol: "h2", host: staff, staff: true}, staff, "/", "200 ok"},
+		}},
+		{"Nor by session resumption", []scene{
+			{resume, shop, "/", "200 ok"},
+			{resume, shop, "/", "200 ok"},
+			{opening{}, staff, "/", "421 client_auth_mismatch"},
+			{opening{protocol: "h2", host: staff, tickets: tickets}, staff, "/", "alert certificate_required"},
+		}},
+		{"A site that wants connections of its own (coalesce: false)", []scene{
+			{h2(shop), pay, "/", "421 coalescing_refused"},
+			{h2(pay), pay, "/", "200 ok"},
+		}},
+		{"Hosts that nobody has", []scene{
+			{h2(shop), nobody, "/", "421 unknown_origin"},
+			{h2(nobody), nobody, "/", "alert unrecognized_name"},
+		}},
+		{"One host, spelled in several ways", []scene{
+			{h1(api), "api.localhost.:PORT", "/orders", "200 ok"},
+			{opening{}, "API.LocalHost:PORT", "/orders", "200 ok"},
+			{opening{}, "api.localhost:1", "/orders", "421 unknown_origin"},
+			{opening{}, "api%2elocalhost:PORT", "/orders", "400 malformed_authority"},
+		}},
+		{"Plain HTTP is sent to https", []scene{
+			{opening{protocol: "h1"}, shop, "/", "308 redirect"},
+		}},
+	}
+}
+
+// onto returns how connections of a protocol are made.
+func onto(protocol string) func(host string) opening {
+	return func(host string) opening { return opening{protocol: protocol, host: host} }
+}
+
+// Run sends the requests of the script, one after the other. The error is about the client or the machine; an answer that
+// was not expected is in its Exchange.
+func (d *Demo) Run(ctx context.Context) ([]Exchange, error) {
+	var all []Exchange
+	c := new(connection)
+	defer func() { c.end() }()
+	for _, ch := range script(new(ticketBox)) {
+		for _, s := range ch.scenes {
+			var failed error
+			if s.open != (opening{}) {
+				c.end()
+				number := c.number + 1
+				c, failed = d.open(ctx, s.open)
+				c.number = number
+			}
+			e := Exchange{
+				Chapter: ch.title, Protocol: c.protocol, Connection: c.number, OpenedFor: c.host, Certificate: c.shown,
+				Method: "GET", Authority: d.spell(s.authority), Path: s.path, Want: s.want,
+			}
+			if failed != nil {
+				failed = e.refusedBy(failed)
+			} else {
+				failed = d.ask(ctx, &e, c)
+			}
+			if failed != nil {
+				return all, fmt.Errorf("%s on a connection for %q: %w", c.protocol, c.host, failed)
+			}
+			e.OK = e.Answer() == e.Want
+			all = append(all, e)
+		}
+	}
+	return all, nil
+}
+
+// spell gives a bare host the listener's port.
+func (d *Demo) spell(host string) string {
+	_, port, _ := net.SplitHostPort(d.TLS)
+	if !strings.Contains(host, ":") {
+		return host + ":" + port
+	}
+	return strings.Replace(host, ":PORT", ":"+port, 1)
+}

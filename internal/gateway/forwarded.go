@@ -1,0 +1,75 @@
+package gateway
+
+import (
+	"encoding/base64"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/textproto"
+	"strings"
+)
+
+// rewrite makes the upstream's request. Host, path and query stay as the client sent them; the rotation fills in the server.
+// What clients say of other hops is theirs to invent: it is replaced by what this gateway knows, but for what a trusted
+// gateway said, which is extended.
+func rewrite(p *httputil.ProxyRequest) {
+	x := exchangeOf(p.In.Context())
+	p.Out.URL.RawQuery = p.In.URL.RawQuery // as it was: ReverseProxy drops what Go cannot parse
+	for name := range p.Out.Header {
+		if strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded" || name == "X-Real-Ip" {
+			delete(p.Out.Header, name)
+		}
+	}
+	trusted := x.conn.Trusted
+	proto := "http"
+	if x.conn.Secure {
+		proto = "https"
+	}
+	client, _, err := net.SplitHostPort(p.In.RemoteAddr)
+	if err != nil {
+		client = p.In.RemoteAddr
+	}
+	h := p.Out.Header
+	extend(h, p.In.Header, "Forwarded", forwarded(client, p.In.Host, proto), trusted)
+	extend(h, p.In.Header, "X-Forwarded-For", client, trusted)
+	keep(h, p.In.Header, "X-Forwarded-Host", p.In.Host, trusted)
+	keep(h, p.In.Header, "X-Forwarded-Proto", proto, trusted)
+	if !trusted {
+		clientCertificate(h, p.In)
+	}
+}
+
+// forwarded is one element of Forwarded (RFC 7239 section 4). The host has passed the decision: it holds nothing that
+// must be escaped.
+func forwarded(client, host, proto string) string {
+	node := client
+	if strings.Contains(client, ":") {
+		node = `"[` + client + `]"`
+	}
+	return "for=" + node + `;host="` + host + `";proto=` + proto
+}
+
+// extend appends to the list that a trusted gateway sent.
+func extend(out, in http.Header, name, value string, trusted bool) {
+	if trusted && len(in[name]) > 0 {
+		value = strings.Join(in[name], ", ") + ", " + value
+	}
+	out[textproto.CanonicalMIMEHeaderKey(name)] = []string{value}
+}
+
+// keep prefers the one value that a trusted gateway sent.
+func keep(out, in http.Header, name, value string, trusted bool) {
+	if trusted && len(in[name]) == 1 {
+		value = in[name][0]
+	}
+	out[name] = []string{value}
+}
+
+// clientCertificate tells the upstream who the client is (RFC 9440 section 2.2): the certificate that was verified under the
+// site's CAs. Admit has hidden it from sites that want none, and has removed the field where a client sent it.
+func clientCertificate(h http.Header, in *http.Request) {
+	if in.TLS == nil || len(in.TLS.VerifiedChains) == 0 || len(in.TLS.PeerCertificates) == 0 {
+		return
+	}
+	h["Client-Cert"] = []string{":" + base64.StdEncoding.EncodeToString(in.TLS.PeerCertificates[0].Raw) + ":"}
+}

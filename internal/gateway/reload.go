@@ -1,0 +1,98 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/usher-http/usher"
+	"github.com/usher-http/usher/internal/gateway/config"
+)
+
+func (g *Gateway) reload(l *config.Loaded) error {
+	g.change.Lock()
+	defer g.change.Unlock()
+	if g.stopped {
+		return errors.New("the gateway is shutting down")
+	}
+	if err := g.unchangeable(l); err != nil {
+		return err
+	}
+	if err := g.apply(context.Background(), l); err != nil {
+		return err
+	}
+	if l.Admin != nil {
+		g.admin.setToken(l.Admin)
+	}
+	return nil
+}
+
+// unchangeable names what needs a restart.
+func (g *Gateway) unchangeable(l *config.Loaded) error {
+	address := func(a *config.Admin) string {
+		if a == nil {
+			return "(none)"
+		}
+		return a.Address
+	}
+	if old, now := address(g.loaded.Admin), address(l.Admin); old != now {
+		return fmt.Errorf("admin.address cannot change from %s to %s while running\n    hint: restart the gateway", old, now)
+	}
+	if g.loaded.State != l.State {
+		return fmt.Errorf("state cannot change from %q to %q while running\n    hint: restart the gateway", g.loaded.State, l.State)
+	}
+	return nil
+}
+
+// apply puts a configuration in place: all of it or nothing. Everything that can fail comes before the first thing
+// that shows. The lock is held.
+func (g *Gateway) apply(ctx context.Context, l *config.Loaded) error {
+	compiled, err := Compile(l, g.issue(l.State))
+	if err != nil {
+		return err
+	}
+	target, closer, err := openOutput(l.Log.Output, g.options.Log)
+	if err != nil {
+		return err
+	}
+	p := &plan{gateway: g, loaded: l}
+	if err := p.make(ctx); err != nil {
+		p.undo()
+		if closer != nil {
+			closer.Close()
+		}
+		return err
+	}
+	for i, n := range p.next {
+		compiled.Listeners[i].Ports = n.ports()
+	}
+	compiled.Logger = newLogger(g.output, l.Log)
+	p.setGone(true)
+	if err := g.guard.Replace(compiled); err != nil {
+		p.setGone(false)
+		p.undo()
+		if closer != nil {
+			closer.Close()
+		}
+		return err
+	}
+	old := g.compiled
+	g.output.replace(target, closer)
+	g.rules.Store(&rules{logger: compiled.Logger, access: l.Log.Access, timeouts: l.Timeouts})
+	g.loaded, g.compiled = l, compiled
+	p.commit()
+	g.metrics.certificates(compiled.Sites)
+	g.metrics.lastReload.Set(float64(g.options.Clock().Unix()))
+	closeIdle(old)
+	g.keepLastGood(l)
+	return nil
+}
+
+func closeIdle(c usher.Config) {
+	for i := range c.Sites {
+		if rs, ok := c.Sites[i].Value.(*routes); ok {
+			rs.closeIdle()
+		}
+	}
+}
+
