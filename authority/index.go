@@ -231,7 +231,9 @@ func (x *index) with(add []key, drop map[uint32][]uint32) *index {
 	}
 	for _, shards := range drop {
 		for _, i := range shards {
-			fresh[i] = fresh[i]
+			if _, there := fresh[i]; !there {
+				fresh[i] = nil
+			}
 		}
 	}
 	y := &index{shards: make([]shard, len(x.shards)), keys: x.keys}

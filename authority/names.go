@@ -3,6 +3,7 @@ package authority
 import (
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // Names are the hosts that one certificate is valid for: the DNS names and IP addresses of its subject
@@ -21,7 +22,7 @@ func NewNames(dns []string, ips []netip.Addr) *Names {
 	n := &Names{exact: map[string]struct{}{}, wild: map[string]struct{}{}, ips: map[string]struct{}{}}
 	for _, s := range dns {
 		p, err := ParsePattern(s)
-		if err != nil || p.Port() != 0 || p.IsCatchAll() || p.at.IsIP() || s[len(s)-1] == '.' {
+		if err != nil || strings.Contains(s, ":") || p.IsCatchAll() || p.at.IsIP() || s[len(s)-1] == '.' {
 			continue
 		}
 		if p.IsWildcard() {

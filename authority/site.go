@@ -50,8 +50,8 @@ type Site struct {
 	Patterns []Pattern
 	// Listeners are the names of the listeners that serve the site; none: all.
 	Listeners []string
-	// Certificates are the names that each certificate of the site covers. Only the choice of the catch-all looks
-	// at them: what a connection presented is in its Conn.
+	// Certificates are the names that each certificate of the site covers. They matter for the catch-all alone, which has
+	// only the hosts that they cover: what a connection presented is in its Conn.
 	Certificates   []*Names
 	ClientAuth     ClientAuth
 	ClientCAs      CADigest // of the set that client certificates are verified under
@@ -72,6 +72,8 @@ type Listener struct {
 	Scheme Scheme // HTTPS for TLS, HTTP for plaintext
 	// Ports are the ports that clients may name, the one to advertise first. None: whatever Conn.Port says.
 	Ports []uint16
+	// OriginFrame says when its connections are told which origins they may carry.
+	OriginFrame OriginFrames
 }
 
 type listener struct {

@@ -34,6 +34,8 @@ type Options struct {
 	// caller chose for sni. Both are canonical hosts; sni is empty where it was absent. It must always give the same
 	// answer, because verdicts are remembered. nil: only the same host.
 	SamePolicy func(sni, host string) bool
+	// MaxOrigins caps what a connection is told of by Advertise. 0: DefaultMaxOrigins.
+	MaxOrigins int
 }
 
 // A Table is an immutable set of sites and rules, safe for concurrent use. Its zero value, like [CertificateRule],
@@ -92,7 +94,7 @@ func NewTable(o Options, sites []Site) (*Table, error) {
 		}
 	}
 	t.index = newIndex(keys)
-	for i := range sites {
+	for i := range slices.Backward(sites) { // of two sites that clash the later one is blamed
 		if err := t.settle(t.Site(sites[i].Name)); err != nil {
 			return nil, err
 		}
@@ -133,7 +135,7 @@ func (t *Table) With(sites []Site, remove ...string) (*Table, error) {
 		}
 	}
 	u.index = u.reindex(keys, drop)
-	for i := range sites {
+	for i := range slices.Backward(sites) {
 		if err := u.settle(u.Site(sites[i].Name)); err != nil {
 			return nil, err
 		}

@@ -142,7 +142,7 @@ func (v vectorTable) build() (*Table, error) {
 		o.SamePolicy = func(sni, host string) bool { return slices.Contains(v.SamePolicy, [2]string{sni, host}) }
 	}
 	for _, l := range v.Listeners {
-		o.Listeners = append(o.Listeners, Listener{l.Name, ParseScheme(l.Scheme), l.Ports})
+		o.Listeners = append(o.Listeners, Listener{Name: l.Name, Scheme: ParseScheme(l.Scheme), Ports: l.Ports})
 	}
 	if v.Sites == nil {
 		return CertificateRule(o), nil
