@@ -46,7 +46,7 @@ func Value(v authority.Verdict) any {
 func siteOf(s *authority.Site) *site { return s.Value.(*site) }
 
 func compile(c Config) (*state, error) {
-	o := authority.Options{Mode: c.Mode, DefaultSite: c.DefaultSite, SamePolicy: c.SamePolicy}
+	o := authority.Options{Mode: c.Mode, DefaultSite: c.DefaultSite, SamePolicy: c.SamePolicy, MaxOrigins: c.MaxOrigins}
 	switch c.UnknownHost {
 	case 0, 421:
 	case 404:
@@ -65,7 +65,7 @@ func compile(c Config) (*state, error) {
 			return nil, fmt.Errorf("usher: two listeners have the name %q", l.Name)
 		}
 		s.listeners = append(s.listeners, in)
-		o.Listeners = append(o.Listeners, authority.Listener{Name: l.Name, Scheme: in.scheme, Ports: in.Ports})
+		o.Listeners = append(o.Listeners, authority.Listener{Name: l.Name, Scheme: in.scheme, Ports: in.Ports, OriginFrame: l.OriginFrame})
 	}
 	if len(c.Sites) == 0 {
 		if c.DefaultSite != "" {

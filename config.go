@@ -52,6 +52,8 @@ type Config struct {
 	AllowPlaintext bool
 	// NoRefusalBody leaves the bodies of refusals empty.
 	NoRefusalBody bool
+	// MaxOrigins caps how many origins an ORIGIN frame lists. 0: authority.DefaultMaxOrigins.
+	MaxOrigins int
 	// Logger receives refusals and missing hooks. nil: slog.Default().
 	Logger *slog.Logger
 }
@@ -86,6 +88,9 @@ type Listener struct {
 	Scheme string // "https" (also when empty) or "http" for plaintext
 	// Ports are those that clients may name, the one to advertise first. None: the local port of each connection.
 	Ports []uint16
+	// OriginFrame says when HTTP/2 connections, served with ServeTLS or prepared with Prepare, are told in an ORIGIN frame
+	// (RFC 8336) which origins they may carry. It needs sites.
+	OriginFrame OriginFrames
 	// TrustedGateways are the addresses of reverse proxies that have made the checks themselves. Their requests are
 	// excused from questions 2, 5, 7 and 8, and may bring client certificates in Client-Cert fields (RFC 9440), which are
 	// verified here. The test is on the socket's peer.

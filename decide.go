@@ -30,22 +30,35 @@ func (g *Guard) Decide(r *http.Request) authority.Verdict {
 
 func (g *Guard) decide(r *http.Request) (authority.Verdict, *authority.Conn) {
 	s := g.current() // once: facts and table are of one configuration
-	c := g.conn(r, s)
+	rec := g.record(r.Context())
+	if rec == nil {
+		c := g.unrecorded(r, s)
+		return g.decideOn(c, s, r), c
+	}
+	c := g.factsOf(rec, r.TLS, s)
+	v := g.decideOn(c, s, r)
+	if c != nil && rec.mustLeave(s, c) {
+		v.Close = true
+	}
+	return v, c
+}
+
+func (g *Guard) decideOn(c *authority.Conn, s *state, r *http.Request) authority.Verdict {
 	if c == nil {
-		return authority.Answer(authority.NoFacts), nil
+		return authority.Answer(authority.NoFacts)
 	}
 	if r.Method == http.MethodConnect {
-		return authority.Answer(authority.MethodNotSupported), c
+		return authority.Answer(authority.MethodNotSupported)
 	}
 	q, ok := g.requestOf(r, c)
 	if !ok {
-		return authority.Answer(authority.NoFacts), c
+		return authority.Answer(authority.NoFacts)
 	}
 	v := s.table.Decide(c, q)
 	if v.Served() && early(r, v.Site) {
-		return authority.Answer(authority.EarlyData), c
+		return authority.Answer(authority.EarlyData)
 	}
-	return v, c
+	return v
 }
 
 // early holds for requests in early data to sites with client authentication: a replayed one would act with the
@@ -84,6 +97,9 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 		if !v.Served() {
 			g.Refuse(w, r, v)
 			return
+		}
+		if v.Close {
+			w.Header()["Connection"] = closing
 		}
 		if r.Method == http.MethodOptions && r.RequestURI == "*" {
 			w.Header().Set("Content-Length", "0")

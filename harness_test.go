@@ -239,7 +239,12 @@ func (l *line) send(body []byte, fields ...string) answer {
 // text sends the bytes of an HTTP/1.1 request.
 func (l *line) text(method, raw string) answer {
 	l.t.Helper()
-	if _, err := io.WriteString(l.conn, raw); err != nil {
+	return l.exchange(method, raw, l.conn)
+}
+
+func (l *line) exchange(method, raw string, to io.Writer) answer {
+	l.t.Helper()
+	if _, err := io.WriteString(to, raw); err != nil {
 		l.t.Fatal(err)
 	}
 	r, err := http.ReadResponse(l.br, &http.Request{Method: method})

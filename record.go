@@ -25,6 +25,7 @@ type record struct {
 
 	handshake atomic.Pointer[handshake]
 	facts     atomic.Pointer[facts]
+	told      atomic.Pointer[told]
 }
 
 // A handshake is what the TLS layer chose.
@@ -126,25 +127,29 @@ func (s *state) listenerOf(rec *record) string {
 	return ""
 }
 
-// conn returns the facts of the request's connection, made once for each configuration. nil: something is missing, and
-// warned says what.
+// conn returns the facts of the request's connection. nil: something is missing, and warned says what.
 func (g *Guard) conn(r *http.Request, s *state) *authority.Conn {
 	rec := g.record(r.Context())
 	if rec == nil {
 		return g.unrecorded(r, s)
 	}
+	return g.factsOf(rec, r.TLS, s)
+}
+
+// factsOf makes the facts of a record, once for each configuration.
+func (g *Guard) factsOf(rec *record, cs *tls.ConnectionState, s *state) *authority.Conn {
 	old := rec.facts.Load()
 	if old != nil && old.generation == s.generation {
 		return old.conn
 	}
 	var c *authority.Conn
 	if old != nil {
-		// Not from r.TLS again: this may be the request that a site was shown, without the client's certificate.
+		// Not from cs again: this may be the request that a site was shown, without the client's certificate.
 		c = provedAgain(old.conn)
-	} else if c = g.proved(rec, r.TLS); c == nil {
+	} else if c = g.proved(rec, cs); c == nil {
 		return nil
 	}
-	if c = g.under(s, rec, c); c == nil || r.TLS != nil && !r.TLS.HandshakeComplete {
+	if c = g.under(s, rec, c); c == nil || cs != nil && !cs.HandshakeComplete {
 		// Facts of a handshake that is still under way (early data) are not kept.
 		return c
 	}

@@ -62,7 +62,7 @@ func (g *Guard) Prepare(srv *http.Server, certFile, keyFile string) error {
 		return errors.New("usher: there is no certificate: give files, or put certificates into srv.TLSConfig or Config.Sites")
 	}
 	srv.TLSConfig = y.out
-	if err := prepareHTTP2(srv); err != nil {
+	if err := g.prepareHTTP2(srv); err != nil {
 		return fmt.Errorf("usher: %w", err)
 	}
 	connContext := srv.ConnContext
@@ -107,25 +107,33 @@ func (g *Guard) hasCertificates(y *layer) bool {
 }
 
 // prepareHTTP2 puts a handler inside the HTTP/2 server that sees requests before net/http completes them.
-func prepareHTTP2(srv *http.Server) error {
+func (g *Guard) prepareHTTP2(srv *http.Server) error {
 	if srv.Protocols != nil && !srv.Protocols.HTTP2() {
 		return nil
 	}
 	if srv.TLSNextProto != nil && srv.TLSNextProto["h2"] == nil {
 		return nil // the historic way of disabling HTTP/2
 	}
-	if srv.TLSNextProto["h2"] == nil {
-		if godebug("http2server") == "0" {
-			return nil // the way of the operator
+	if next := srv.TLSNextProto["h2"]; next != nil {
+		// The caller's HTTP/2 server takes a *tls.Conn: there is no place for an ORIGIN frame.
+		srv.TLSNextProto["h2"] = func(hs *http.Server, c *tls.Conn, h http.Handler) {
+			next(hs, c, newSchemeHandler(h))
 		}
-		//lint:ignore SA1019 net/http's own HTTP/2 is set up too late to put a handler inside it.
-		if err := http2.ConfigureServer(srv, nil); err != nil {
-			return err
-		}
+		return nil
 	}
-	next := srv.TLSNextProto["h2"]
+	if godebug("http2server") == "0" {
+		return nil // the way of the operator
+	}
+	h2 := new(http2.Server)
+	//lint:ignore SA1019 net/http's own HTTP/2 is set up too late to put a handler inside it.
+	if err := http2.ConfigureServer(srv, h2); err != nil {
+		return err
+	}
 	srv.TLSNextProto["h2"] = func(hs *http.Server, c *tls.Conn, h http.Handler) {
-		next(hs, c, newSchemeHandler(h))
+		inside := newSchemeHandler(h)
+		rec := g.record(inside.ctx)
+		told := &originConn{Conn: c, frame: func() []byte { return g.originFrame(rec, c.ConnectionState()) }}
+		h2.ServeConn(told, &http2.ServeConnOpts{Context: inside.ctx, Handler: inside, BaseConfig: hs})
 	}
 	return nil
 }

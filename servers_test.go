@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 people's servers call http2.ConfigureServer, deprecated or not.
+
 package usher_test
 
 import (

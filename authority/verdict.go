@@ -42,8 +42,8 @@ type Verdict struct {
 	Waived Reason
 	// Site is the site that the origin belongs to; nil where it is none of ours, and in a table without sites.
 	Site *Site
-	// Close says that the refused host is the one that the connection was made for, so that nothing is gained by
-	// keeping the connection: it ends gracefully after the answer.
+	// Close says that the connection should end gracefully after the answer. Decide sets it where the refused host is the
+	// one that the connection was made for, so that nothing is gained by keeping it.
 	Close bool
 	// Port is the https port that a Redirect leads to.
 	Port uint16

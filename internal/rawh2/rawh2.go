@@ -19,13 +19,15 @@ import (
 // A Conn is the client's side of one HTTP/2 connection. It is for one goroutine: Send sends requests, Receive
 // reads frames until a response is complete and keeps what arrives for others. Deadlines are set on the net.Conn.
 type Conn struct {
-	nc      net.Conn
-	framer  *http2.Framer
-	encoder *hpack.Encoder
-	block   bytes.Buffer
-	next    uint32
-	streams map[uint32]*stream
-	goAway  *GoAway
+	extensions []Extension
+	frames     int // that have been read
+	nc         net.Conn
+	framer     *http2.Framer
+	encoder    *hpack.Encoder
+	block      bytes.Buffer
+	next       uint32
+	streams    map[uint32]*stream
+	goAway     *GoAway
 }
 
 type stream struct {
@@ -147,6 +149,18 @@ func (c *Conn) Receive(id uint32) (*Response, error) {
 	return &s.response, nil
 }
 
+// An Extension is a frame of a type that RFC 9113 does not define.
+type Extension struct {
+	Type     http2.FrameType
+	Flags    http2.Flags
+	StreamID uint32
+	Payload  []byte
+	After    int // how many frames came before it
+}
+
+// Extensions returns those that have been read.
+func (c *Conn) Extensions() []Extension { return c.extensions }
+
 // GoneAway returns the server's last GOAWAY among the frames that have been read, nil if there was none.
 func (c *Conn) GoneAway() *GoAway { return c.goAway }
 
@@ -187,6 +201,7 @@ func (c *Conn) readFrame() (http2.Frame, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.frames++
 	return f, c.process(f)
 }
 
@@ -200,6 +215,8 @@ func (c *Conn) process(f http2.Frame) error {
 		if !f.IsAck() {
 			return c.framer.WritePing(true, f.Data)
 		}
+	case *http2.UnknownFrame:
+		c.extensions = append(c.extensions, Extension{f.Type, f.Flags, f.StreamID, bytes.Clone(f.Payload()), c.frames - 1})
 	case *http2.GoAwayFrame:
 		c.goAway = &GoAway{f.LastStreamID, f.ErrCode}
 	case *http2.MetaHeadersFrame:
