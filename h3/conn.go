@@ -17,6 +17,7 @@ type conn struct {
 	quic    *quic.Conn
 	http    *http3.Server
 	schemes *schemes
+	begun   chan struct{} // closed when http serves the connection
 
 	mu       sync.Mutex
 	requests int           // begun and not yet delivered to QUIC
@@ -26,8 +27,16 @@ type conn struct {
 }
 
 func newConn(s *Server, qc *quic.Conn) *conn {
-	c := &conn{server: s, quic: qc, schemes: schemesOf(qc.Context())}
-	c.http = &http3.Server{Handler: c, MaxHeaderBytes: s.MaxHeaderBytes, Logger: s.Logger}
+	c := &conn{server: s, quic: qc, schemes: schemesOf(qc.Context()), begun: make(chan struct{})}
+	c.http = &http3.Server{
+		Handler:        c,
+		MaxHeaderBytes: s.MaxHeaderBytes,
+		Logger:         s.Logger,
+		ConnContext: func(ctx context.Context, _ *quic.Conn) context.Context {
+			close(c.begun)
+			return ctx
+		},
+	}
 	return c
 }
 
@@ -40,8 +49,7 @@ func (c *conn) serve() {
 		c.mu.Unlock()
 	}
 	err := c.http.ServeQUICConn(c.quic)
-	// Nothing is left to do when the connection has ended; where the server was told to end before it began, it has not.
-	c.close()
+	c.close() // http3 leaves it open where it could not open the control stream
 	c.stopTimer()
 	if err != nil {
 		c.server.debug(c.quic.Context(), "connection ended", "remote", c.quic.RemoteAddr(), "error", err)

@@ -31,6 +31,12 @@ func (c *conn) end() {
 // drain waits for the client to close the connection, as it should when it got the last response, and does it
 // in its place when it does not.
 func (c *conn) drain() {
+	// An http3.Server that was shut down before it begins sends no GOAWAY.
+	select {
+	case <-c.begun:
+	case <-c.quic.Context().Done():
+		return
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go c.http.Shutdown(ctx)

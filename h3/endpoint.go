@@ -92,12 +92,12 @@ func (e *endpoint) accept() {
 			return
 		}
 		c := newConn(e.server, qc)
-		if !e.server.add(c) {
-			// Nothing was read from it: its client may repeat everything elsewhere.
-			go c.close()
-			continue
-		}
+		late := e.server.add(c)
 		go c.serve()
+		if late {
+			// GOAWAY tells its client that nothing was processed, so that everything may be repeated elsewhere.
+			c.end()
+		}
 	}
 }
 

@@ -275,12 +275,23 @@ func TestNoTimeouts(t *testing.T) {
 	w.server.HeaderTimeout, w.server.IdleTimeout = -1, 100*time.Millisecond
 	w.serve(t)
 	silent, busy := w.dial(t, w.tls("open.example")), w.dial(t, w.tls("open.example"))
-	time.AfterFunc(400*time.Millisecond, func() { h.end() })
+	time.AfterFunc(400*time.Millisecond, h.end)
 	if res := do(t, busy, rawh3.Get("open.example", "/slow")); res.Status != 200 {
 		t.Error(res.Status)
 	}
 	wantGoAway(t, busy)
 	wantOpen(t, silent)
+
+	w, h = newWorld(t), newSlow()
+	w.server.Handler = h
+	w.server.HeaderTimeout, w.server.IdleTimeout = 100*time.Millisecond, -1
+	w.serve(t)
+	busy = w.dial(t, w.tls("open.example"))
+	time.AfterFunc(400*time.Millisecond, h.end)
+	if res := do(t, busy, rawh3.Get("open.example", "/slow")); res.Status != 200 {
+		t.Error(res.Status)
+	}
+	wantOpen(t, busy)
 }
 
 // TestGarbage: datagrams of all kinds, and broken HTTP/3, are nobody else's trouble.

@@ -62,7 +62,8 @@ type Server struct {
 	// count as requests. 0: 2 minutes; negative: no limit.
 	IdleTimeout time.Duration
 	// EarlyData accepts requests in 0-RTT packets, which others may replay (RFC 8470). Sites with client authentication
-	// answer them 425. Handlers find such requests by Request.TLS.HandshakeComplete being false.
+	// answer them 425. Handlers find such requests by Request.TLS.HandshakeComplete being false. Until the handshake is complete
+	// a source address may be forged: a listener with trusted gateways is better left without early data.
 	EarlyData bool
 	// Logger receives what is worth knowing of connections, at level debug, and panics of handlers. nil: slog.Default()
 	// for panics, nothing else.
@@ -128,18 +129,15 @@ func (s *Server) prepare() error {
 	return nil
 }
 
-// add takes a connection in, unless the server is closing.
-func (s *Server) add(c *conn) bool {
+// add takes a connection in. late is true if the server is closing.
+func (s *Server) add(c *conn) (late bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing {
-		return false
-	}
 	if s.conns == nil {
 		s.conns = map[*conn]struct{}{}
 	}
 	s.conns[c] = struct{}{}
-	return true
+	return s.closing
 }
 
 func (s *Server) gone(c *conn) {

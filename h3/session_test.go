@@ -194,7 +194,7 @@ func early(t *testing.T, w *world, config *tls.Config, host string) (*rawh3.Conn
 	wantStatus(t, first, host, 200)
 	cache.has(t)
 	first.Close()
-	c, err := rawh3.DialEarly(t.Context(), w.addr, config, nil)
+	c, err := rawh3.DialEarly(t.Context(), holdback(t, w.addr, 300*time.Millisecond), config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,6 +215,7 @@ func TestEarlyDataOff(t *testing.T) {
 	w.server.QUICConfig = &quic.Config{Allow0RTT: true} // EarlyData is what counts
 	w.serve(t)
 	c, _ := early(t, w, w.tls("open.example"), "open.example")
+	<-c.QUIC.HandshakeComplete()
 	if state := c.QUIC.ConnectionState(); state.Used0RTT || !state.TLS.DidResume {
 		t.Errorf("early data %v, resumed %v", state.Used0RTT, state.TLS.DidResume)
 	}
@@ -237,13 +238,13 @@ func TestEarlyData(t *testing.T) {
 	} {
 		t.Run(test.host, func(t *testing.T) {
 			c, res := early(t, w, test.config, test.host)
+			<-c.QUIC.HandshakeComplete()
 			if !c.QUIC.ConnectionState().Used0RTT || res == nil {
 				t.Fatal("no early data")
 			}
 			if res.Status != test.status {
 				t.Errorf("%d in early data, want %d", res.Status, test.status)
 			}
-			<-c.QUIC.HandshakeComplete()
 			wantStatus(t, c, test.host, 200)
 		})
 	}
@@ -261,20 +262,20 @@ func TestEarlyDataSettings(t *testing.T) {
 	w.server.TLSConfig = &tls.Config{}
 	w.server.TLSConfig.SetSessionTicketKeys([][32]byte{{1}})
 	w.serve(t)
-	second := newWorld(t)
-	second.ca, second.staff, second.config, second.guard = w.ca, w.staff, w.config, w.guard
-	second.server.EarlyData, second.server.TLSConfig = true, w.server.TLSConfig
 	for _, test := range []struct {
 		limit int
 		used  bool
 	}{{0, true}, {1 << 12, false}} {
+		second := newWorld(t)
+		second.guard = w.guard
+		second.server.EarlyData, second.server.TLSConfig = true, w.server.TLSConfig
 		second.server.MaxHeaderBytes = test.limit
+		second.serve(t)
 		cache := newTicketCache()
 		config := with(w.tls("open.example"), cache)
 		first := w.dial(t, config)
 		cache.has(t)
 		first.Close()
-		second.serve(t)
 		c, err := rawh3.DialEarly(t.Context(), second.addr, config, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -284,8 +285,5 @@ func TestEarlyDataSettings(t *testing.T) {
 			t.Errorf("MaxHeaderBytes %d: early data %v, resumed %v", test.limit, state.Used0RTT, state.TLS.DidResume)
 		}
 		c.Close()
-		second.server.Close()
-		second.server = newWorld(t).server
-		second.server.EarlyData, second.server.TLSConfig = true, w.server.TLSConfig
 	}
 }

@@ -29,10 +29,11 @@ func Request(method, scheme, authority, path string, more ...Field) []Field {
 
 // A Response is what came back on a request stream.
 type Response struct {
-	Status   int
-	Fields   []Field // as received, :status included
-	Trailers []Field
-	Body     []byte
+	Informational [][]Field // of each 1xx response
+	Status        int
+	Fields        []Field // as received, :status included
+	Trailers      []Field
+	Body          []byte
 }
 
 // Values returns the values of all fields of that name, which is in lower case.
@@ -112,7 +113,7 @@ func (s *Stream) Raw(b []byte) error {
 // End ends the request.
 func (s *Stream) End() error { return s.QUIC.Close() }
 
-// Response reads the response to its end. Informational responses are passed over.
+// Response reads the response to its end.
 func (s *Stream) Response() (*Response, error) {
 	defer s.stop()
 	r := bufio.NewReader(s.QUIC)
@@ -153,9 +154,11 @@ func (r *Response) section(block []byte) error {
 	if err != nil {
 		return err
 	}
-	if status >= 200 {
-		r.Status, r.Fields = status, fields
+	if status < 200 {
+		r.Informational = append(r.Informational, fields)
+		return nil
 	}
+	r.Status, r.Fields = status, fields
 	return nil
 }
 
