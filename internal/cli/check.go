@@ -38,7 +38,7 @@ With --json: an object with
 	}
 	file := configFlag(c)
 	asJSON := c.Flags().Bool("json", false, "write one JSON object")
-	all := c.Flags().Bool("all", false, "name every site, however many there are")
+	all := c.Flags().Bool("all", false, "name every site and every hazard, however many there are")
 	c.RunE = func(*cobra.Command, []string) error {
 		r := checkFile(*file)
 		if *asJSON {
@@ -125,9 +125,7 @@ func (s *session) printCheck(r checked, all bool) {
 		fmt.Fprintf(s.stdout, "\n%s: %s\n", r.file, paint.bad("invalid, "+counted(len(r.errs), "error", "errors")))
 		return
 	}
-	for _, h := range r.loaded.Hazards {
-		printFinding(s.stdout, paint, paint.warn("hazard:"), finding{h.File, h.Line, h.Column, h.Path, h.Message, h.Hint})
-	}
+	printHazards(s.stdout, paint, "hazard:", r.loaded.Hazards, all, "--all shows them")
 	if len(r.loaded.Hazards) > 0 {
 		fmt.Fprintln(s.stdout)
 	}

@@ -3,8 +3,13 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"net"
+	"os"
+	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -49,11 +54,30 @@ With --json: an object with
 	address := c.Flags().String("address", "127.0.0.1:0", "loopback address to serve on; port 0 lets the system choose")
 	complete(c, "address", "127.0.0.1:8443", "[::1]:8443")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
+		ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 		defer stop()
+		// A pipe that nobody reads must not kill the program before it has tidied up: writes fail instead.
+		pipe := make(chan os.Signal, 1)
+		signal.Notify(pipe, syscall.SIGPIPE)
+		defer signal.Stop(pipe)
+		s.stdout = &watched{s.stdout, stop}
 		return s.runDemo(ctx, *address, *once, *asJSON)
 	}
 	return c
+}
+
+// A watched writer calls off when nobody takes what is written.
+type watched struct {
+	io.Writer
+	off func()
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if err != nil {
+		w.off()
+	}
+	return n, err
 }
 
 func (s *session) runDemo(ctx context.Context, address string, once, asJSON bool) (err error) {
@@ -69,25 +93,27 @@ func (s *session) runDemo(ctx context.Context, address string, once, asJSON bool
 			err = &ExitError{exitFailed, closed}
 		}
 	}()
+	// The client of the demo is net/http's, which complains here of the ORIGIN frames that it does not know.
+	old := log.Writer()
+	log.SetOutput(io.Discard)
 	begin := time.Now()
 	exchanges, err := d.Run(ctx)
+	log.SetOutput(old)
 	if ctx.Err() != nil {
 		return nil // interrupted
 	}
 	if err != nil {
 		return &ExitError{exitFailed, err}
 	}
-	o := demoObject{Address: d.TLS, Plain: d.HTTP, CA: d.Path("ca.pem"), Exchanges: exchanges, OK: true}
-	for i := range exchanges {
-		o.OK = o.OK && exchanges[i].OK
-	}
-	switch {
-	case !asJSON:
+	o := demoObject{Address: d.TLS, Plain: d.HTTP, CA: d.Path("ca.pem"), Exchanges: exchanges}
+	o.OK = !slices.ContainsFunc(exchanges, func(e demo.Exchange) bool { return !e.OK })
+	if asJSON {
+		err = writeJSON(s.stdout, o)
+	} else {
 		s.printDemo(o, time.Since(begin))
-	default:
-		if err := writeJSON(s.stdout, o); err != nil {
-			return err
-		}
+	}
+	if err != nil {
+		return err
 	}
 	if !once {
 		if !asJSON {
@@ -99,6 +125,10 @@ func (s *session) runDemo(ctx context.Context, address string, once, asJSON bool
 		case <-d.Failed():
 		}
 	}
+	return o.exit()
+}
+
+func (o demoObject) exit() error {
 	if !o.OK {
 		return &ExitError{Code: exitFailed}
 	}
@@ -107,19 +137,20 @@ func (s *session) runDemo(ctx context.Context, address string, once, asJSON bool
 
 func (s *session) printDemo(o demoObject, took time.Duration) {
 	paint := s.paint(s.stdout)
-	fmt.Fprintf(s.stdout, `A gateway serves https on %s over HTTP/1.1, HTTP/2 and HTTP/3, and http on %s.
+	fmt.Fprintf(s.stdout, `A gateway serves https on %s (HTTP/1.1, HTTP/2, HTTP/3) and http on %s.
 
   shop, api, staff, pay  share one certificate; staff requires a client certificate, and pay wants
                          connections of its own
   blog                   has a certificate of its own
 
-Each request goes out on the numbered connection, which was opened for the host beside the number.
-`, o.Address, o.Plain)
+Each request goes out on the connection that its line names: #1 is the first one, opened for the
+host beside the number. Hosts are asked for with port %s, left out where it says nothing.
+`, o.Address, o.Plain, portOf(o.Address))
 	wrong := 0
 	for list := o.Exchanges; len(list) > 0; {
 		n := 0
-		t := newTable(paint, []int{0, 0, 0, 40})
-		t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, WidthMin: 12}, {Number: 2, WidthMin: 28}, {Number: 3, WidthMin: 36}})
+		t := newTable(paint, nil)
+		t.SetColumnConfigs([]table.ColumnConfig{{Number: 1, WidthMin: 10}, {Number: 2, WidthMin: 29}, {Number: 3, WidthMin: 27}})
 		for ; n < len(list) && list[n].Chapter == list[0].Chapter; n++ {
 			t.AppendRow(exchangeRow(paint, &list[n]))
 			if !list[n].OK {
@@ -145,7 +176,11 @@ func exchangeRow(p palette, e *demo.Exchange) table.Row {
 	case e.Resumed:
 		conn += " (resumed)"
 	case e.Certificate:
-		conn += " (with cert.)"
+		conn += " (+ cert.)"
+	}
+	host := e.Authority
+	if e.Plain {
+		host, _, _ = net.SplitHostPort(host)
 	}
 	answer := e.Answer()
 	switch {
@@ -156,14 +191,14 @@ func exchangeRow(p palette, e *demo.Exchange) table.Row {
 	default:
 		answer = p.warn(answer)
 	}
-	return table.Row{"  " + protocolName(e.Protocol), conn, fmt.Sprintf("%s %s%s", e.Method, e.Authority, e.Path), answer}
+	return table.Row{"  " + protocolName(e.Protocol), conn, fmt.Sprintf("%s %s%s", e.Method, host, e.Path), answer}
 }
 
 // printCommands writes what to try in another terminal.
 func (s *session) printCommands(d *demo.Demo) {
 	paint := s.paint(s.stdout)
-	_, port, _ := net.SplitHostPort(d.TLS)
-	host, _, _ := strings.Cut(d.TLS, ":"+port)
+	port := portOf(d.TLS)
+	host := strings.TrimSuffix(d.TLS, ":"+port)
 	curl := fmt.Sprintf("curl -i --cacert %s --resolve '*:%s:%s'", d.Path("ca.pem"), port, host)
 	other := func(host string) string { return fmt.Sprintf(" -H 'Host: %s:%s'", host, port) }
 	fmt.Fprintf(s.stdout, "\n%s\n", paint.bold("Try it, in another terminal"))
@@ -173,12 +208,25 @@ func (s *session) printCommands(d *demo.Demo) {
 		{"api on a connection for shop, whose certificate covers both: 200", curl + other("api.localhost") + " " + d.URL("shop.localhost", "/orders")},
 		{"staff on a connection for shop: 421", curl + other("staff.localhost") + " " + d.URL("shop.localhost", "/")},
 		{"staff with its client certificate: 200", fmt.Sprintf("%s --cert %s --key %s %s", curl, d.Path("client.pem"), d.Path("client.key"), d.URL("staff.localhost", "/"))},
-		{"the configuration, explained", fmt.Sprintf("usher check -c %s", d.Path("usher.yaml"))},
+		{"the configuration, explained", fmt.Sprintf("%s check -c %s", program(), d.Path("usher.yaml"))},
 	} {
 		fmt.Fprintf(s.stdout, "\n  %s\n  %s\n", paint.faint("# "+line[0]), line[1])
 	}
 	fmt.Fprintf(s.stdout, "\nServing; what arrives is shown here. Ctrl-C ends it and removes %s.\n", d.Dir)
 }
+
+// program is how this program can be started again.
+func program() string {
+	if _, err := exec.LookPath("usher"); err == nil {
+		return "usher"
+	}
+	if path, err := os.Executable(); err == nil {
+		return path
+	}
+	return "usher"
+}
+
+func portOf(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
 
 // printEntry writes a request that somebody sent.
 func (s *session) printEntry(e demo.Entry) {

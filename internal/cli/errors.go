@@ -67,11 +67,6 @@ func usageError(hint, format string, args ...any) error {
 	return &ExitError{exitInvalid, &hinted{fmt.Errorf(format, args...), hint}}
 }
 
-// failure is an error at work, with a hint.
-func failure(hint string, err error) error {
-	return &ExitError{exitFailed, &hinted{err, hint}}
-}
-
 // report writes what went wrong. Mistakes in a configuration name their place themselves.
 func (s *session) report(err error) {
 	var exit *ExitError

@@ -3,7 +3,23 @@ package cli
 import (
 	"fmt"
 	"io"
+
+	"github.com/usher-http/usher/internal/gateway/config"
 )
+
+// Without --all this many hazards are named.
+const mostHazards = 20
+
+// printHazards writes hazards, the first ones if not all are wanted; more says what names the others.
+func printHazards(w io.Writer, p palette, word string, list []config.Hazard, all bool, more string) {
+	for i, h := range list {
+		if !all && i >= mostHazards {
+			fmt.Fprintf(w, "and %s (%s)\n", counted(len(list)-i, "more hazard", "more hazards"), more)
+			return
+		}
+		printFinding(w, p, p.warn(word), finding{h.File, h.Line, h.Column, h.Path, h.Message, h.Hint})
+	}
+}
 
 // A finding is a mistake or a hazard in a configuration file.
 type finding struct {

@@ -29,6 +29,9 @@ func (p palette) sgr(code, s string) string {
 
 // paint returns colours for a terminal, unless NO_COLOR says otherwise (https://no-color.org).
 func (s *session) paint(w io.Writer) palette {
+	if x, ok := w.(*watched); ok {
+		w = x.Writer
+	}
 	f, ok := w.(*os.File)
 	return palette{ok && s.getenv("NO_COLOR") == "" && s.getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))}
 }

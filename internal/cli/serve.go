@@ -40,7 +40,7 @@ func (s *session) runGateway(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	s.printHazards(l)
+	printHazards(s.stderr, s.paint(s.stderr), "warning:", l.Hazards, false, "usher check --all names them")
 	// From here on no signal is lost: one that comes during the start counts after it.
 	stop := make(chan os.Signal, 2)
 	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
@@ -73,7 +73,7 @@ func (s *session) runGateway(ctx context.Context, file string) error {
 func (s *session) reload(g *gateway.Gateway, file string, old *config.Loaded) *config.Loaded {
 	l, err := load(file)
 	if err == nil {
-		s.printHazards(l)
+		printHazards(s.stderr, s.paint(s.stderr), "warning:", l.Hazards, false, "usher check --all names them")
 		err = g.Reload(l)
 	}
 	if err != nil {
@@ -107,13 +107,6 @@ func (s *session) drain(ctx context.Context, g *gateway.Gateway, l *config.Loade
 	}
 	fmt.Fprintln(s.stderr, "usher: ended")
 	return nil
-}
-
-func (s *session) printHazards(l *config.Loaded) {
-	paint := s.paint(s.stderr)
-	for _, h := range l.Hazards {
-		printFinding(s.stderr, paint, paint.warn("warning:"), finding{h.File, h.Line, h.Column, h.Path, h.Message, h.Hint})
-	}
 }
 
 // printListeners writes one line for each listener: where it is and what it serves.

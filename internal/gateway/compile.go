@@ -25,6 +25,7 @@ func Compile(l *config.Loaded, issue func(hosts []string) (tls.Certificate, erro
 			Scheme:          in.Scheme.String(),
 			Ports:           in.Ports(in.Port),
 			TrustedGateways: in.TrustedGateways,
+			OriginFrame:     in.OriginFrame,
 		})
 	}
 	for _, in := range l.Sites {

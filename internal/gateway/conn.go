@@ -99,9 +99,15 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return c.Conn.SetDeadline(t)
 }
 
+// tlsConn is a *tls.Conn, or what the guard wraps round it to send ORIGIN frames.
+type tlsConn interface {
+	NetConn() net.Conn
+	ConnectionState() tls.ConnectionState
+}
+
 // connState is for http.Server.ConnState.
 func connState(nc net.Conn, state http.ConnState) {
-	secured, _ := nc.(*tls.Conn)
+	secured, _ := nc.(tlsConn)
 	if secured != nil {
 		nc = secured.NetConn()
 	}

@@ -33,6 +33,9 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	defer cancel()
 	var fronts sync.WaitGroup
 	for _, l := range listeners {
+		if l.socket.tcp != nil {
+			l.socket.tcp.Close() // who comes now is refused and can go elsewhere at once
+		}
 		for _, f := range l.fronts() {
 			// What an error would say is counted below: what is left is cut.
 			fronts.Go(func() { f.shutdown(drain) })
@@ -59,7 +62,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 func (g *Gateway) finish(cut int, took time.Duration) error {
 	var err error
 	if cut > 0 {
-		err = fmt.Errorf("%d requests were cut: they had not ended when timeouts.drain was over", cut)
+		err = fmt.Errorf("requests cut: %d; they had not ended within timeouts.drain", cut)
 		g.logger().Warn("ended", "cut", cut, "duration", took.Seconds())
 	} else {
 		g.logger().Info("ended", "cut", 0, "duration", took.Seconds())
@@ -70,4 +73,3 @@ func (g *Gateway) finish(cut int, took time.Duration) error {
 	close(g.closed)
 	return err
 }
-

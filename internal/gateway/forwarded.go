@@ -20,6 +20,7 @@ func rewrite(p *httputil.ProxyRequest) {
 			delete(p.Out.Header, name)
 		}
 	}
+	onlyWebSocket(p.Out.Header)
 	trusted := x.conn.Trusted
 	proto := "http"
 	if x.conn.Secure {
@@ -36,6 +37,16 @@ func rewrite(p *httputil.ProxyRequest) {
 	keep(h, p.In.Header, "X-Forwarded-Proto", proto, trusted)
 	if !trusted {
 		clientCertificate(h, p.In)
+	}
+}
+
+// onlyWebSocket leaves no other upgrade in a request. Behind an upgrade to h2c (or to TLS) the client could ask the upstream for
+// any host and path, past the guard and the routes. A server may ignore an upgrade (RFC 9110 section 7.8).
+func onlyWebSocket(h http.Header) {
+	delete(h, "Http2-Settings")
+	if len(h["Upgrade"]) != 1 || !strings.EqualFold(h["Upgrade"][0], "websocket") {
+		delete(h, "Upgrade")
+		delete(h, "Connection")
 	}
 }
 

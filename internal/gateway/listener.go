@@ -10,6 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/qlogwriter"
+
 	"github.com/usher-http/usher/h3"
 	"github.com/usher-http/usher/internal/gateway/config"
 )
@@ -142,15 +145,11 @@ func (l *listener) newTCP() (*front, error) {
 // newUDP makes the server for HTTP/3.
 func (l *listener) newUDP() *front {
 	g := l.gateway
-	base := g.baseTLS()
-	base.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		l.countQUIC(hello.Context())
-		return nil, nil
-	}
 	srv := &h3.Server{
 		Guard:          g.guard,
 		Unguarded:      &entry{g, l.door},
-		TLSConfig:      base,
+		TLSConfig:      g.baseTLS(),
+		QUICConfig:     &quic.Config{Tracer: l.countQUIC},
 		Listener:       l.name,
 		MaxHeaderBytes: maxHeaderBytes,
 		HeaderTimeout:  orNever(l.timeouts.Header),
@@ -165,11 +164,12 @@ func (l *listener) newUDP() *front {
 	}
 }
 
-// countQUIC counts a connection as long as its context lasts, which is the one that its handshake sees.
-func (l *listener) countQUIC(connection context.Context) {
+// countQUIC counts a connection as long as its context lasts. It traces nothing.
+func (l *listener) countQUIC(connection context.Context, _ bool, _ quic.ConnectionID) qlogwriter.Trace {
 	open := l.gateway.metrics.connections.WithLabelValues(l.name, "h3")
 	open.Inc()
 	context.AfterFunc(connection, open.Dec)
+	return nil
 }
 
 // begin serves in the background. An end that nobody asked for ends the gateway.

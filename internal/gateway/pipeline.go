@@ -48,6 +48,10 @@ func (x *exchange) serve(r *http.Request) {
 		g.guard.Refuse(x, r, x.verdict)
 		return
 	}
+	if x.verdict.Close {
+		// It was told of origins that it may no longer carry: the client should come back on another connection.
+		x.Header().Set("Connection", "close")
+	}
 	r = g.guard.Admit(r, x.verdict)
 	if r.Method == http.MethodOptions && r.RequestURI == "*" {
 		x.Header().Set("Content-Length", "0")

@@ -95,4 +95,3 @@ func closeIdle(c usher.Config) {
 		}
 	}
 }
-

@@ -99,7 +99,7 @@ func bindError(what, network, at string, err error) error {
 	case errors.Is(err, syscall.EADDRINUSE):
 		_, port, _ := net.SplitHostPort(at)
 		flag := map[string]string{"tcp": "t", "udp": "u"}[network]
-		hint = "\n    hint: another program has the port; `ss -l" + flag + "np 'sport = :" + port + "'` names it"
+		hint = "\n    hint: the port is taken; `ss -l" + flag + "np 'sport = :" + port + "'` tells by whom"
 	case errors.Is(err, syscall.EACCES):
 		hint = "\n    hint: ports below 1024 need root, CAP_NET_BIND_SERVICE or a lower net.ipv4.ip_unprivileged_port_start"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
@@ -148,6 +148,8 @@ func (a *lease) Accept() (net.Conn, error) {
 }
 
 func (a *lease) Close() error {
-	a.returned.Store(true)
+	if a.returned.Swap(true) {
+		return nil // the port may be lent to another by now
+	}
 	return a.SetDeadline(time.Unix(1, 0))
 }

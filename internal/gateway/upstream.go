@@ -66,7 +66,12 @@ func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{})
 
 func (u *upstream) serve(x *exchange, r *http.Request, _ *route) {
 	x.ordinary = true
-	u.proxy.ServeHTTP(x, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
+	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
+	if ctx.Value(http.ServerContextKey) == nil {
+		// HTTP/3: without it ReverseProxy ends a response that its upstream broke off as if it were complete.
+		ctx = context.WithValue(ctx, http.ServerContextKey, new(http.Server))
+	}
+	u.proxy.ServeHTTP(x, r.WithContext(ctx))
 }
 
 // misdirectedError is an upstream's own 421: an answer about our connection to it. It never goes to the client, who could
@@ -117,10 +122,13 @@ func upstreamFailed(w http.ResponseWriter, r *http.Request, err error) {
 func classify(x *exchange, r *http.Request, err error) (kind string, status int) {
 	var misdirected *misdirectedError
 	var limit net.Error
-	if r.Context().Err() != nil {
+	fault := x.body.fault()
+	switch {
+	case fault == http.StatusRequestTimeout: // net/http then takes the client for gone
+		return "request_body", fault
+	case r.Context().Err() != nil:
 		return "client_gone", statusClientGone
-	}
-	if fault := x.body.fault(); fault != 0 {
+	case fault != 0:
 		return "request_body", fault
 	}
 	if errors.As(err, &misdirected) {

@@ -42,7 +42,7 @@ func (k *checker) notAdvertisable(c *cursor, s *Site) {
 	}
 	at, name := c.key("hosts"), ""
 	for i, p := range s.Patterns {
-		if p.IsWildcard() || p.IsCatchAll() {
+		if p.IsWildcard() {
 			at, name = k.hostAt(owner{s, i}), p.String()
 			break
 		}
@@ -54,15 +54,15 @@ func (k *checker) notAdvertisable(c *cursor, s *Site) {
 	}
 	if name != "" {
 		k.warn(at, NotAdvertisable, "nothing is less safe for it; origin_frame: never on the listener says that none is wanted",
-			"%q is no single host, so no ORIGIN frame is sent where site %q is served", name, s.Name)
+			"%q is no single host, so no ORIGIN frame is sent on connections of site %q", name, s.Name)
 	}
 }
 
-// advertised reports whether a listener of the site would send ORIGIN frames.
+// advertised reports whether a listener of the site would send ORIGIN frames that list everything.
 func (k *checker) advertised(s *Site) bool {
 	for i := range k.file.Listeners {
 		l := &k.file.Listeners[i]
-		if l.Scheme == "https" && l.OriginFrame != "never" && s.On(l.Name) {
+		if l.Scheme == "https" && l.OriginFrame == "auto" && s.On(l.Name) {
 			return true
 		}
 	}

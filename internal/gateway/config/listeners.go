@@ -37,8 +37,12 @@ func (k *checker) checkListener(c *cursor, spec *ListenerSpec) *Listener {
 	k.publicPorts(c.key("public_ports"), spec.PublicPorts, l)
 	k.protocols(c.key("protocols"), spec, l)
 	k.trusted(c.key("trusted_gateways"), spec.TrustedGateways, l)
-	if k.oneOf(c.key("origin_frame"), spec.OriginFrame, "auto", "always", "never") && spec.OriginFrame == "always" {
-		k.fail(c.key("origin_frame"), "use auto or never", "origin_frame: always is not available in this version, which sends no ORIGIN frames")
+	k.oneOf(c.key("origin_frame"), spec.OriginFrame, "auto", "always", "never")
+	switch spec.OriginFrame {
+	case "always":
+		l.OriginFrame = authority.AlwaysFrames
+	case "never":
+		l.OriginFrame = authority.NeverFrames
 	}
 	if spec.ProxyProtocol {
 		k.fail(c.key("proxy_protocol"), "remove the key; without it the peer's own address counts", "proxy_protocol: true is not available in this version")

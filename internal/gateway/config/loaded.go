@@ -47,6 +47,7 @@ type Listener struct {
 	PublicPorts     []uint16
 	H1, H2, H3      bool
 	TrustedGateways []netip.Prefix // masked
+	OriginFrame     authority.OriginFrames
 }
 
 // Ports returns the ports that clients may name, the one to advertise first: the public ones, then the bound one.

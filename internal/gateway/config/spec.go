@@ -47,8 +47,9 @@ type ListenerSpec struct {
 	// The protocols that are spoken: h1 (HTTP/1.1), h2 (HTTP/2), h3 (HTTP/3, which opens the same UDP port). Default: all
 	// three for https, h1 for http.
 	Protocols []string `yaml:"protocols" jsonschema:"minItems=1,enum=h1,enum=h2,enum=h3"`
-	// When ORIGIN frames (RFC 8336) are sent: auto, always or never. This version sends none and refuses always. Default:
-	// auto.
+	// When HTTP/2 connections are told in an ORIGIN frame (RFC 8336) which origins they may carry: auto sends a frame only where
+	// it can list all of them, at most 100; always sends what can be listed, the nearest first, up to 100; never sends none.
+	// Default: auto.
 	OriginFrame string `yaml:"origin_frame" jsonschema:"enum=auto,enum=always,enum=never,default=auto"`
 	// Address ranges (CIDR) or single addresses of gateways in front that are trusted to have chosen the connection rightly.
 	// Requests from them are excused from the questions about host conflict, certificate, TLS version and `coalesce: false`.

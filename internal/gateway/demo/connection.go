@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
@@ -20,6 +21,15 @@ type connection struct {
 	shown    bool   // a client certificate, if asked
 	send     func(*http.Request) (*http.Response, error)
 	close    func()
+	tls      net.Conn // of HTTP/1.1 and HTTP/2; nil: none
+}
+
+// failure returns err, and what the TLS layer knows of its cause.
+func (c *connection) failure(err error) error {
+	if c.tls == nil {
+		return err
+	}
+	return errors.Join(err, whyEnded(c.tls))
 }
 
 // An opening says how a connection is made.
@@ -35,6 +45,12 @@ func (c *connection) end() {
 	if c.close != nil {
 		c.close()
 	}
+}
+
+func (d *Demo) openInTime(ctx context.Context, o opening) (*connection, error) {
+	ctx, cancel := context.WithTimeout(ctx, exchangeTime)
+	defer cancel()
+	return d.open(ctx, o)
 }
 
 // open makes a connection. It is returned beside an error too, for what it was to be.
@@ -60,15 +76,27 @@ func (d *Demo) open(ctx context.Context, o opening) (*connection, error) {
 	return c, d.openTCP(ctx, c, t)
 }
 
+var alpn = map[string]string{"h1": "http/1.1", "h2": "h2"}
+
 // openTCP makes a connection of HTTP/1.1 or HTTP/2, over TLS if t is set.
 func (d *Demo) openTCP(ctx context.Context, c *connection, t *tls.Config) error {
 	scheme, address := "https", d.TLS
 	if t == nil {
 		scheme, address = "http", d.HTTP
 	}
-	tr := &http.Transport{TLSClientConfig: t, Protocols: new(http.Protocols)}
+	tr := &http.Transport{Protocols: new(http.Protocols)}
 	tr.Protocols.SetHTTP1(c.protocol == "h1")
 	tr.Protocols.SetHTTP2(c.protocol == "h2")
+	if t != nil {
+		t.NextProtos = []string{alpn[c.protocol]}
+		tr.DialTLSContext = func(ctx context.Context, _, address string) (net.Conn, error) {
+			conn, err := dialTLS(ctx, address, t)
+			if err == nil {
+				c.tls = conn
+			}
+			return conn, err
+		}
+	}
 	conn, err := tr.NewClientConn(ctx, scheme, address)
 	if err != nil {
 		return err

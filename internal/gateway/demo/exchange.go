@@ -27,6 +27,7 @@ type Exchange struct {
 	Location    string `json:"location"`
 	Want        string `json:"expected"` // status and reason, or the alert
 	OK          bool   `json:"ok"`
+	Plain       bool   `json:"-"` // the authority is a host in its usual spelling with the listener's port
 }
 
 // Answer is status and reason, or the alert.
@@ -56,7 +57,7 @@ func (d *Demo) ask(ctx context.Context, e *Exchange, c *connection) error {
 	d.log.forget()
 	w, err := c.send(r)
 	if err != nil {
-		return e.refusedBy(err)
+		return e.refusedBy(c.failure(err))
 	}
 	defer w.Body.Close()
 	if _, err := io.Copy(io.Discard, w.Body); err != nil {

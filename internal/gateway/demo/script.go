@@ -59,10 +59,11 @@ func script(tickets *ticketBox) []chapter {
 			{h2(nobody), nobody, "/", "alert unrecognized_name"},
 		}},
 		{"One host, spelled in several ways", []scene{
-			{h1(api), "api.localhost.:PORT", "/orders", "200 ok"},
-			{opening{}, "API.LocalHost:PORT", "/orders", "200 ok"},
-			{opening{}, "api.localhost:1", "/orders", "421 unknown_origin"},
-			{opening{}, "api%2elocalhost:PORT", "/orders", "400 malformed_authority"},
+			{h1(shop), "shop.localhost.:PORT", "/", "200 ok"},
+			{opening{}, "SHOP.LocalHost:PORT", "/", "200 ok"},
+			{opening{}, "shop.localhost:443", "/", "200 ok"}, // a client of a mapped port
+			{opening{}, "shop.localhost:1", "/", "421 unknown_origin"},
+			{opening{}, "shop%2elocalhost:PORT", "/", "400 malformed_authority"},
 		}},
 		{"Plain HTTP is sent to https", []scene{
 			{opening{protocol: "h1"}, shop, "/", "308 redirect"},
@@ -87,15 +88,16 @@ func (d *Demo) Run(ctx context.Context) ([]Exchange, error) {
 			if s.open != (opening{}) {
 				c.end()
 				number := c.number + 1
-				c, failed = d.open(ctx, s.open)
+				c, failed = d.openInTime(ctx, s.open)
 				c.number = number
 			}
 			e := Exchange{
 				Chapter: ch.title, Protocol: c.protocol, Connection: c.number, OpenedFor: c.host, Certificate: c.shown,
 				Method: "GET", Authority: d.spell(s.authority), Path: s.path, Want: s.want,
+				Plain: !strings.Contains(s.authority, ":"),
 			}
 			if failed != nil {
-				failed = e.refusedBy(failed)
+				failed = e.refusedBy(c.failure(failed))
 			} else {
 				failed = d.ask(ctx, &e, c)
 			}

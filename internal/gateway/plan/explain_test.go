@@ -31,6 +31,7 @@ func TestConnect(t *testing.T) {
 		{"trailing dot", with, Client{SNI: "shop.test."}, "", "decode_error"},
 		{"required certificate", without, Client{SNI: "staff.test"}, "", "certificate_required"},
 		{"required certificate shown", without, Client{SNI: "staff.test", Certificate: true}, "staff", ""},
+		{"a certificate that nobody asks for", without, Client{SNI: "shop.test", Certificate: true}, "shop", ""},
 		{"optional certificate", without, Client{SNI: "blog.test"}, "blog", ""},
 		{"old TLS", without, Client{SNI: "blog.test", Version: tls.VersionTLS12}, "", "protocol_version"},
 		{"no certificate of its own", without, Client{SNI: "plain.test"}, "", "unrecognized_name"},

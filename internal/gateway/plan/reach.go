@@ -11,7 +11,6 @@ import (
 type reach struct {
 	verdict authority.Verdict
 	retry   *Retry
-	host    string
 }
 
 // An outcome is what reaches are grouped by.
@@ -27,10 +26,7 @@ func (p *Plan) sharesOf(l *config.Listener, g *class) []Share {
 	seen := map[string]bool{}
 	var list []Share
 	for _, a := range p.hosts.covered(g.kinds[0].conns[0].Names[0]) {
-		host, ok := here(l, a)
-		if !ok {
-			continue
-		}
+		host := here(l, a)
 		reaches := p.reaches(l, g, host)
 		if len(reaches) == 0 || seen[reaches[0].verdict.Site.Name] {
 			continue
@@ -59,11 +55,11 @@ func (p *Plan) sharesOf(l *config.Listener, g *class) []Share {
 	return list
 }
 
-// reaches asks for a host on each kind of connection of the class. There is none where the host is not served on the
-// listener, or belongs to the only site of the class.
+// reaches asks for a host on each kind of connection of the class. There is none where the host, with its port, is not served
+// on the listener, or belongs to the only site of the class.
 func (p *Plan) reaches(l *config.Listener, g *class, host string) (list []reach) {
 	for _, k := range g.kinds {
-		r := reach{host: host}
+		var r reach
 		conn := p.other(g, k, host)
 		if conn == nil {
 			return nil
@@ -105,16 +101,13 @@ func (r reach) certificate(g *class, i int, all []reach) Certificate {
 	return g.kinds[i].certificate
 }
 
-// here writes an authority as clients of the listener do. ok is false for a host that is narrowed to another port.
-func here(l *config.Listener, a authority.Authority) (text string, ok bool) {
+// here writes an authority as clients of the listener do.
+func here(l *config.Listener, a authority.Authority) string {
 	ports := l.Ports(l.Port)
-	if a.Port() != 0 {
-		return a.String(), len(ports) == 0 || slices.Contains(ports, a.Port())
-	}
-	if len(ports) > 0 && ports[0] != authority.HTTPS.DefaultPort() {
+	if a.Port() == 0 && len(ports) > 0 && ports[0] != authority.HTTPS.DefaultPort() {
 		a = a.WithPort(ports[0])
 	}
-	return a.String(), true
+	return a.String()
 }
 
 // withPartner leaves out the site that is asked for alone, by itself: it has no other to share with.

@@ -1,0 +1,145 @@
+package gateway
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// slow is an upstream that tells when it is asked, and answers when it is let.
+func slow(t *testing.T) (text string, asked chan struct{}, let chan struct{}) {
+	asked, let = make(chan struct{}, 10), make(chan struct{})
+	up := newUpstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		select {
+		case <-let:
+			io.WriteString(w, "answered")
+		case <-r.Context().Done():
+		}
+	})
+	return proxied(up) + "admin: {address: \"127.0.0.1:0\"}\n", asked, let
+}
+
+func TestShutdownAnswersWhatWasAsked(t *testing.T) {
+	for _, proto := range protocols {
+		t.Run(proto, func(t *testing.T) {
+			text, asked, let := slow(t)
+			r := newFolder(t).start(t, text)
+			c := r.client(t, proto, "tls", "a.test.example")
+			addr := r.addr(t, "tls")
+			got := make(chan answer, 3)
+			for range 3 {
+				req := c.request(t, "GET", "a.test.example", "/", nil)
+				go func() { got <- c.do(t, req) }()
+			}
+			for range 3 {
+				wait(t, "the request", asked)
+			}
+			done := r.shutdown()
+			eventually(t, "/readyz says so", func() bool { return r.ask(t, "GET", "/readyz", "", "").StatusCode == 503 })
+			r.ask(t, "GET", "/healthz", "", "").want(t, 200, "ok")
+			eventually(t, "nothing is accepted", func() bool {
+				conn, err := net.Dial("tcp", addr)
+				if err == nil {
+					conn.Close()
+				}
+				return err != nil
+			})
+			select {
+			case err := <-done:
+				t.Fatalf("ended with requests in hand: %v", err)
+			default:
+			}
+			close(let)
+			for range 3 {
+				wait(t, "the answer", got).want(t, 200, "answered")
+			}
+			if err := wait(t, "the shutdown", done); err != nil {
+				t.Error(err)
+			}
+			wait(t, "Done", r.Done())
+			if r.Err() != nil {
+				t.Error(r.Err())
+			}
+			line := r.log.wait(t, "msg", "ended")
+			wantFields(t, line, map[string]any{"cut": 0})
+			if _, err := net.Dial("tcp", r.AdminAddress().String()); err == nil {
+				t.Error("the admin listener is still there")
+			}
+			l, err := net.Listen("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.Close()
+			u, err := net.ListenPacket("udp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			u.Close()
+		})
+	}
+}
+
+func TestShutdownCutsAfterTheDrainLimit(t *testing.T) {
+	for _, proto := range protocols {
+		t.Run(proto, func(t *testing.T) {
+			text, asked, _ := slow(t)
+			r := newFolder(t).start(t, text+"timeouts: {drain: 50ms}\n")
+			c := r.client(t, proto, "tls", "a.test.example")
+			failed := make(chan error, 1)
+			req := c.request(t, "GET", "a.test.example", "/", nil)
+			go func() {
+				res, err := c.http.Do(req)
+				if err == nil {
+					res.Body.Close()
+				}
+				failed <- err
+			}()
+			wait(t, "the request", asked)
+			err := wait(t, "the shutdown", r.shutdown())
+			if err == nil || !strings.Contains(err.Error(), "requests cut: 1") {
+				t.Errorf("error %v", err)
+			}
+			if err := wait(t, "the end of the request", failed); err == nil {
+				t.Error("a cut request got an answer")
+			}
+		})
+	}
+}
+
+func TestShutdownTwice(t *testing.T) {
+	r := newFolder(t).start(t, basic)
+	first, second := r.shutdown(), r.shutdown()
+	for _, done := range []<-chan error{first, second} {
+		if err := wait(t, "the shutdown", done); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := r.Shutdown(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestShutdownEndsWhatAReloadLeft(t *testing.T) {
+	text, asked, let := slow(t)
+	defer close(let)
+	r := newFolder(t).start(t, text+"timeouts: {drain: 100ms}\n")
+	c := r.client(t, "h1", "tls", "a.test.example")
+	req := c.request(t, "GET", "a.test.example", "/", nil)
+	go func() {
+		if res, err := c.http.Do(req); err == nil {
+			res.Body.Close()
+		}
+	}()
+	wait(t, "the request", asked)
+	r.reloadText(t, strings.Replace(text, "name: tls", "name: other", 1)+"timeouts: {drain: 1h}\n")
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if err := r.Shutdown(ctx); err == nil || !strings.Contains(err.Error(), "cut") {
+		t.Errorf("error %v", err)
+	}
+}
