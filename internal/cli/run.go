@@ -49,6 +49,11 @@ func (s *session) root() *cobra.Command {
 	root.SetOut(s.stdout)
 	root.SetErr(s.stderr)
 	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(&cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Show how a command is used",
+		RunE:  func(_ *cobra.Command, args []string) error { return help(root, args) },
+	})
 	root.AddCommand(s.serve(), s.check(), s.explain(), s.demo(), s.ca(), s.schema(), s.version(), s.completion())
 	return root
 }
@@ -62,4 +67,17 @@ func group(c *cobra.Command) {
 		}
 		return unknownCommand(c, args[0])
 	}
+}
+
+func help(root *cobra.Command, args []string) error {
+	c, rest, err := root.Find(args)
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 {
+		return unknownCommand(c, rest[0])
+	}
+	c.InitDefaultHelpFlag()
+	c.InitDefaultVersionFlag()
+	return c.Help()
 }

@@ -143,3 +143,32 @@ func TestShutdownEndsWhatAReloadLeft(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// net/http forgets connections that were upgraded: nobody but the drain limit ends them.
+func TestShutdownCutsUpgradedConnections(t *testing.T) {
+	gone := make(chan struct{})
+	up := newUpstreamServer(t, func(w http.ResponseWriter, _ *http.Request) {
+		defer close(gone)
+		c, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		rw.Flush()
+		io.Copy(io.Discard, c)
+	})
+	r := newFolder(t).start(t, proxied(up)+"timeouts: {drain: 50ms}\n")
+	c := r.raw(t, "tls", "a.test.example")
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a.test.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	if _, err := c.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := wait(t, "the shutdown", r.shutdown()); err == nil || !strings.Contains(err.Error(), "requests cut: 1") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := io.ReadAll(c); err != nil && strings.Contains(err.Error(), "timeout") {
+		t.Errorf("the client's connection stays: %v", err)
+	}
+	wait(t, "the end of the upstream's connection", gone)
+}

@@ -291,3 +291,27 @@ func TestPortInUse(t *testing.T) {
 	}
 	udp.Close()
 }
+
+func TestUDPPortInUse(t *testing.T) {
+	f := newFolder(t)
+	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	at := taken.LocalAddr().String()
+	text := strings.Replace(basic, `"127.0.0.1:0", public_ports: [443]`, `"`+at+`"`, 1)
+	g, err := Start(t.Context(), f.load(t, text), Options{Log: io.Discard})
+	if err == nil {
+		g.Shutdown(context.Background())
+		t.Fatal("started")
+	}
+	if want := `listener "tls" (HTTP/3): cannot listen on ` + at + " (udp): address already in use"; !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("error %q, want %q", err, want)
+	}
+	again, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Fatalf("the TCP port was left bound: %v", err)
+	}
+	again.Close()
+}

@@ -28,6 +28,23 @@ func Tool(t testing.TB, name string) string {
 	return ""
 }
 
+// Browser returns the path of a browser, or of what sets one up, of which there may be several names: the first that is
+// installed counts. Where there is none, it skips the test, or fails it when [RequireVar] asks for "browsers".
+func Browser(t testing.TB, names ...string) string {
+	t.Helper()
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	what := strings.Join(names, " or ")
+	if required(os.Getenv(RequireVar), "browsers") {
+		t.Fatalf("%s is needed, because %s is %q", what, RequireVar, os.Getenv(RequireVar))
+	}
+	t.Skipf("%s is not installed (%s=browsers makes this a failure)", what, RequireVar)
+	return ""
+}
+
 func required(list, name string) bool {
 	for entry := range strings.SplitSeq(list, ",") {
 		if entry = strings.TrimSpace(entry); entry == "all" || entry == name {

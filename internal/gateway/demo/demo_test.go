@@ -42,6 +42,19 @@ func TestRun(t *testing.T) {
 	}
 }
 
+func TestJudge(t *testing.T) {
+	for _, test := range []struct {
+		resumed, want bool
+		status        int
+		ok            bool
+	}{{false, false, 200, true}, {true, true, 200, true}, {true, false, 200, false}, {false, true, 200, false}, {false, false, 421, false}} {
+		e := Exchange{Status: test.status, Reason: "ok", Resumed: test.resumed, Want: "200 ok"}
+		if e.judge(test.want); e.OK != test.ok {
+			t.Errorf("%+v: %+v", test, e)
+		}
+	}
+}
+
 // TestFollow: what others send is told.
 func TestFollow(t *testing.T) {
 	d, err := Start(t.Context(), "127.0.0.1:0")

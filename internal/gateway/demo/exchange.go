@@ -38,6 +38,18 @@ func (e *Exchange) Answer() string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", e.Status, e.Reason))
 }
 
+// judge compares what came with what was expected.
+func (e *Exchange) judge(resumed bool) {
+	switch {
+	case resumed && !e.Resumed:
+		e.Want += " on a resumed session"
+	case !resumed && e.Resumed:
+		e.Want += " after a full handshake"
+	default:
+		e.OK = e.Answer() == e.Want
+	}
+}
+
 const exchangeTime = 10 * time.Second
 
 // ask sends a request and reads the gateway's own reason from its log.
