@@ -31,7 +31,9 @@ With --json: an object with
   shared_connections  a list of sets of pairs of sites: every site of connection_for with every other site of
                       request_for. listener; client_certificate (with or without, where it matters, else empty);
                       example, an authority that is asked for; answer {status, reason, waived}; fresh_connection, what
-                      the next try meets: null where the request is served, else {status, reason, alert}`,
+                      the next try meets: null where the request is served, else {status, reason, alert}
+  origin_frames       a list of {listener, connection_for, origins, silence, capped}: how many origins the ORIGIN frame of
+                      connections for these sites lists, or why none is sent`,
 		Example: `  usher check
   usher check -c /etc/usher/usher.yaml --json`,
 		Args: noArgs,
@@ -59,6 +61,7 @@ type checked struct {
 	errs   config.Errors
 	loaded *config.Loaded
 	shares []plan.Share
+	frames []plan.Frame
 }
 
 func checkFile(file string) checked {
@@ -73,7 +76,7 @@ func checkFile(file string) checked {
 		r.errs = mistakes(file, err)
 		return r
 	}
-	r.loaded, r.shares = l, p.Shares()
+	r.loaded, r.shares, r.frames = l, p.Shares(), p.Frames()
 	return r
 }
 
@@ -130,6 +133,7 @@ func (s *session) printCheck(r checked, all bool) {
 		fmt.Fprintln(s.stdout)
 	}
 	s.printShares(paint, r.shares, all)
+	s.printFrames(paint, r.frames, all)
 	sites := fmt.Sprintf("%s on %s", counted(len(r.loaded.Sites), "site", "sites"), counted(len(r.loaded.Listeners), "listener", "listeners"))
 	verdict := paint.good("ok")
 	if n := len(r.loaded.Hazards); n > 0 {

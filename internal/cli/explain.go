@@ -32,10 +32,15 @@ With --json: an object with
   verdict     kind, status, reason, waived, site, close; null with an alert
   next        what clients do then
   fresh_connection  what the next try meets, {status, reason, alert}, or null
-  cure        what the operator may do; empty: nothing`,
+  cure        what the operator may do; empty: nothing
+
+With --origins it says what the connection is told in its ORIGIN frame (RFC 8336), and why each other site is not in
+it. With --json: connection and alert as above; origins, a list; silence, why there is no frame, else empty; absent, a list
+of {site, authority, status, reason, because}`,
 		Example: `  usher explain --sni www.example.com --host api.example.com
   usher explain --sni "" --host www.example.com                   a client that sends no server name
   usher explain --sni www.example.com --host staff.example.com --client-cert verified --proto h3
+  usher explain --origins --sni www.example.com                   what its ORIGIN frame lists
   usher explain --listener plain --scheme http --host www.example.com`,
 		Args: noArgs,
 	}
@@ -55,6 +60,7 @@ With --json: an object with
 	complete(c, "sni")
 	complete(c, "host")
 	asJSON := c.Flags().Bool("json", false, "write one JSON object")
+	f.origins = c.Flags().Bool("origins", false, "say what the connection is told in its ORIGIN frame; --host is not needed")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		f.given = c.Flags().Changed
 		l, err := load(*file)
@@ -68,6 +74,9 @@ With --json: an object with
 		q, err := f.question(p)
 		if err != nil {
 			return err
+		}
+		if *f.origins {
+			return s.explainOrigins(toldOrigins{q, p.Origins(q.Client)}, *asJSON)
 		}
 		x := explained{q, p.Explain(q)}
 		if *asJSON {
@@ -83,15 +92,27 @@ With --json: an object with
 	return c
 }
 
+func (s *session) explainOrigins(x toldOrigins, asJSON bool) error {
+	if asJSON {
+		if err := writeJSON(s.stdout, x.object()); err != nil {
+			return err
+		}
+	} else {
+		x.print(s.stdout, s.paint(s.stdout))
+	}
+	return x.exit()
+}
+
 type explainFlags struct {
 	sni, host, listener, method *string
 	proto, scheme, tls, cert    *choice
+	origins                     *bool
 	given                       func(flag string) bool
 }
 
 // question makes of the flags what is asked.
 func (f explainFlags) question(p *plan.Plan) (q plan.Question, err error) {
-	if !f.given("host") {
+	if !f.given("host") && !*f.origins {
 		return q, usageError(`usher explain --sni www.example.com --host api.example.com`, "--host is missing: which host is asked for?")
 	}
 	q = plan.Question{

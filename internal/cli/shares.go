@@ -107,6 +107,7 @@ type checkObject struct {
 	Errors []finding      `json:"errors"`
 	Hazard []hazardObject `json:"hazards"`
 	Shared []shareObject  `json:"shared_connections"`
+	Frames []frameObject  `json:"origin_frames"`
 }
 
 // shareObject is a set of pairs of sites: every site of ConnectionFor with every other site of RequestFor.
@@ -129,7 +130,7 @@ type answerObject struct {
 }
 
 func (r checked) object() checkObject {
-	o := checkObject{File: r.file, Result: r.result(), Errors: []finding{}, Hazard: []hazardObject{}, Shared: []shareObject{}}
+	o := checkObject{File: r.file, Result: r.result(), Errors: []finding{}, Hazard: []hazardObject{}, Shared: []shareObject{}, Frames: framesOf(r.frames)}
 	for _, e := range r.errs {
 		o.Errors = append(o.Errors, finding{e.File, e.Line, e.Column, e.Path, e.Message, e.Hint})
 	}
