@@ -235,6 +235,7 @@ func TestForwardedScheme(t *testing.T) {
 		{"Forwarded", []string{"Forwarded", "for=192.0.2.1;proto=https;by=x"}, true},
 		{"Forwarded in quotes", []string{"Forwarded", `for="[2001:db8::1]"; Proto="https"`}, true},
 		{"the last element", []string{"Forwarded", "proto=https, for=x;proto=http"}, false},
+		{"the last element has none", []string{"Forwarded", "proto=https;for=x, for=y"}, false},
 		{"Forwarded before X-Forwarded-Proto", []string{"Forwarded", "proto=https", "X-Forwarded-Proto", "http"}, true},
 	} {
 		want, status := authority.Redirect, 308

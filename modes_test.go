@@ -130,6 +130,9 @@ func TestEarlyData(t *testing.T) {
 		if r.Header.Get("X-Early") != "" {
 			state := *r.TLS
 			state.HandshakeComplete = false
+			if r.Header.Get("X-Early") == "unverified" {
+				state.VerifiedChains = nil
+			}
 			r.TLS = &state
 		}
 		withReason(g, echo).ServeHTTP(rw, r)
@@ -143,6 +146,10 @@ func TestEarlyData(t *testing.T) {
 			l.get("other.test", "X-Early", "1").wantReason(t, proto+" other", 421, authority.ClientAuthMismatch)
 			l.get("staff.test").wantReason(t, proto+" staff, afterwards", 200, authority.OK)
 		}
+		// What is not complete is not kept as a fact.
+		l = (&caller{addr: addr, sni: "staff.test", proto: proto, tls: tls.Config{Certificates: []tls.Certificate{w.client}}}).open(t)
+		l.get("a.test", "X-Early", "unverified").wantReason(t, proto+" a, first", 200, authority.OK)
+		l.get("staff.test").wantReason(t, proto+" staff, then", 200, authority.OK)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -132,6 +133,15 @@ func TestRefusalBodies(t *testing.T) {
 				checkProblem(t, get.body, 421)
 			}
 		}
+	}
+}
+
+// Refuse itself writes no body to HEAD: not every server takes it away.
+func TestRefuseHead(t *testing.T) {
+	rec := httptest.NewRecorder()
+	new(usher.Guard).Refuse(rec, httptest.NewRequest("HEAD", "https://a.test/", nil), authority.Answer(authority.EarlyData))
+	if rec.Code != 425 || rec.Body.Len() > 0 || rec.Header().Get("Content-Length") == "0" {
+		t.Errorf("got %d %v %q", rec.Code, rec.Header(), rec.Body)
 	}
 }
 

@@ -155,7 +155,11 @@ func checkResumed(t *testing.T, name string, l *line, sni string) {
 // The alert is the same with the ticket of a site that exists.
 func TestUnknownNameWithTicket(t *testing.T) {
 	w := newTown(t)
-	_, addr := serveSites(t, usher.Config{Sites: w.sites(t)})
+	g := newGuard(t, usher.Config{Sites: w.sites(t)})
+	srv := newServer(g, echo)
+	srv.TLSConfig = g.TLSConfig(nil)
+	srv.TLSConfig.SetSessionTicketKeys([][32]byte{{1}}) // so that whatever configuration comes can open the ticket
+	addr := serveTLS(t, g, srv)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		var s shelf
 		c := caller{addr: addr, sni: "a.test", proto: "h1",

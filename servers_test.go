@@ -253,6 +253,18 @@ var ways = []struct {
 		srv.Protocols.SetHTTP1(true)
 		return s.run(srv, func(l net.Listener) error { return h.serveTLS(srv, l, "", "") })
 	}},
+	{name: "HTTP/2 off by Protocols, guard.Prepare and tls.NewListener", start: func(s *shop, h hooks) string {
+		srv := h.server()
+		srv.TLSConfig = s.config()
+		srv.Protocols = new(http.Protocols)
+		srv.Protocols.SetHTTP1(true)
+		if h.g != nil {
+			if err := h.g.Prepare(srv, "", ""); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+		return s.run(srv, func(l net.Listener) error { return srv.Serve(tls.NewListener(l, srv.TLSConfig)) })
+	}},
 	{name: "HTTP/2 alone by Protocols, guard.ServeTLS", start: func(s *shop, h hooks) string {
 		srv := h.server()
 		srv.TLSConfig = s.config()
@@ -481,6 +493,42 @@ func TestCertificateThatWasShown(t *testing.T) {
 			l.get("a.test").want(t, name, 200)
 			l.get(hosts[0]).want(t, name+": host of the certificate that was shown", 200)
 			l.get(hosts[1]).want(t, name+": host of the other certificate", 421)
+		}
+	}
+}
+
+// A program's own HTTP/2 server, configured with x/net, tells the guard :scheme too.
+func TestSchemeWithOwnHTTP2(t *testing.T) {
+	ca := testca.New(t)
+	g := newGuard(t, usher.Config{})
+	srv := newServer(g, echo)
+	srv.TLSConfig = &tls.Config{Certificates: []tls.Certificate{ca.Server(t, "a.test")}}
+	if err := http2.ConfigureServer(srv, &http2.Server{MaxConcurrentStreams: 7}); err != nil {
+		t.Fatal(err)
+	}
+	l := (&caller{addr: serveTLS(t, g, srv), sni: "a.test", proto: "h2"}).open(t)
+	l.get("a.test").want(t, "https", 200)
+	l.send(nil, ":method", "GET", ":scheme", "http", ":authority", "a.test", ":path", "/").want(t, "http", 421)
+}
+
+// Client authentication of the base configuration is not lost in silence when sites come.
+func TestClientAuthBesideSites(t *testing.T) {
+	w := newTown(t)
+	base := &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: w.ca1.Pool(), Certificates: []tls.Certificate{w.shared}}
+	g := newGuard(t, usher.Config{Sites: w.sites(t)})
+	srv := newServer(g, echo)
+	srv.TLSConfig = base
+	if err := g.ServeTLS(srv, listen(t), "", ""); err == nil || !strings.Contains(err.Error(), "Site.ClientAuth") {
+		t.Errorf("ServeTLS: %v", err)
+	}
+	hooked := newServer(g, echo)
+	hooked.TLSConfig, hooked.ConnContext = g.TLSConfig(base), g.ConnContext
+	l := listen(t)
+	background(t, hooked, func() error { return hooked.ServeTLS(l, "", "") })
+	for _, certs := range [][]tls.Certificate{nil, {w.client}} {
+		c := caller{addr: l.Addr().String(), sni: "a.test", tls: tls.Config{Certificates: certs}}
+		if _, err := c.try("a.test"); err == nil {
+			t.Error("a handshake under two policies")
 		}
 	}
 }

@@ -122,6 +122,23 @@ func TestUpdateWhileServing(t *testing.T) {
 	}
 }
 
+// A connection that was told of an origin (RFC 8336) which Update takes away is told to go away.
+func TestUpdateAndOrigins(t *testing.T) {
+	g, addr := serveSites(t, originConfig(newOriginSites(t), usher.AutoFrames))
+	l := (&caller{addr: addr, sni: "a.test", proto: "h2"}).open(t)
+	if list, ok := originsOf(t, l); !ok || len(list) != 2 {
+		t.Fatalf("told of %q", list)
+	}
+	l.get("a.test:8443").want(t, "before", 200)
+	if err := g.Update(nil, "b"); err != nil {
+		t.Fatal(err)
+	}
+	l.get("a.test:8443").want(t, "after", 200)
+	if !l.ended() {
+		t.Error("the connection stays, and its client believes in b.test")
+	}
+}
+
 // What a configuration gets wrong is said, and nothing of it applies.
 func TestBadConfigurations(t *testing.T) {
 	w := newTown(t)

@@ -3,6 +3,7 @@ package usher
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -50,6 +51,30 @@ func TestTagGolden(t *testing.T) {
 		if got := hex.EncodeToString(in.sum()); got != g.Tag {
 			t.Errorf("%s: tag %s, want %s", g.Name, got, g.Tag)
 		}
+	}
+}
+
+// The tag goes in and comes out; what else is in Extra, an HTTP/3 server's parameters say, stays as it was.
+func TestTagLeavesExtra(t *testing.T) {
+	var kept *tls.SessionState
+	base := &tls.Config{
+		WrapSession: func(_ tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
+			kept = ss
+			return []byte("ticket"), nil
+		},
+		UnwrapSession: func([]byte, tls.ConnectionState) (*tls.SessionState, error) { return kept, nil },
+	}
+	y := new(Guard).newLayer(base.Clone(), nil, nil)
+	y.bind(base, base, tag{site: "a"})
+	if _, err := base.WrapSession(tls.ConnectionState{}, &tls.SessionState{Extra: [][]byte{[]byte("x"), []byte("y")}}); err != nil {
+		t.Fatal(err)
+	}
+	if len(kept.Extra) != 3 {
+		t.Fatalf("wrapped with %q", kept.Extra)
+	}
+	ss, err := base.UnwrapSession(nil, tls.ConnectionState{})
+	if err != nil || ss == nil || len(ss.Extra) != 2 || string(ss.Extra[0]) != "x" || string(ss.Extra[1]) != "y" {
+		t.Errorf("unwrapped %+v, %v", ss, err)
 	}
 }
 

@@ -2,6 +2,7 @@ package usher
 
 import (
 	"crypto/tls"
+	"errors"
 	"reflect"
 
 	"github.com/usher-http/usher/authority"
@@ -13,6 +14,10 @@ import (
 // ServerName in lower case, empty where it is no host name. base itself is not changed. The result may be changed until the first handshake. Session tickets are encrypted with its keys, at any time,
 // also where a server works with a clone: several servers that share sessions give it the same keys with
 // SetSessionTicketKeys.
+//
+// With sites, base must not ask for client certificates: handshakes would fail. Without sites and with GetConfigForClient,
+// hosts other than the SNI's are refused unless Config.SamePolicy allows them. A base that tells hosts apart in
+// VerifyConnection alone is not noticed: give such hosts sites, or configurations of their own by GetConfigForClient.
 func (g *Guard) TLSConfig(base *tls.Config) *tls.Config {
 	if base == nil {
 		base = new(tls.Config)
@@ -35,14 +40,8 @@ func (y *layer) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if err != nil {
 			return nil, err
 		}
-		switch h := rec.handshake.Load(); {
-		case h == nil:
-			// The caller's own function.
-		case h.cert != nil || c != nil:
-			// A clone of a configuration of this guard, which has decided already.
-			return c, nil
-		default:
-			// Such a clone, that has got its certificate since.
+		if h := rec.handshake.Load(); h != nil {
+			// The caller's function is that of a configuration of this guard, of which this one is a clone.
 			perSNI = h.perSNI
 		}
 		if c != nil {
@@ -108,7 +107,14 @@ func unrecognized(base *tls.Config) *tls.Config {
 	return c
 }
 
+// errClientAuth ends handshakes of a configuration that asks for client certificates beside sites: the sites' policy
+// would take the place of the caller's, and a server that was closed as a whole would be open.
+var errClientAuth = errors.New("usher: with sites, client authentication is theirs: set Site.ClientAuth in place of tls.Config.ClientAuth")
+
 func (k *choice) withSite(in *site) (*tls.Config, error) {
+	if k.base.ClientAuth != tls.NoClientCert {
+		return nil, errClientAuth
+	}
 	cert, err := k.certificateOf(in)
 	if err != nil {
 		return nil, err
@@ -125,7 +131,6 @@ func (k *choice) withSite(in *site) (*tls.Config, error) {
 	})
 	c := k.configWith(cert)
 	c.MinVersion = max(c.MinVersion, in.minVersion)
-	c.ClientAuth, c.ClientCAs = tls.NoClientCert, nil
 	switch in.clientAuth {
 	case Optional:
 		c.ClientAuth, c.ClientCAs = tls.VerifyClientCertIfGiven, in.clientCAs

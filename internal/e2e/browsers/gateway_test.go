@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -17,34 +18,40 @@ import (
 	"github.com/usher-http/usher/internal/testenv"
 )
 
-// Every site has the same certificate. www has the page, img is an ordinary neighbour, pay wants connections of its own,
-// members takes client certificates and staff requires them.
-var sites = []string{"www", "img", "pay", "members", "staff"}
+// Every site has the same certificate. www has the page, img is an ordinary neighbour, pay and till want connections of
+// their own, members takes client certificates and staff requires them.
+var sites = []string{"www", "img", "pay", "till", "members", "staff"}
 
 // A setting is what differs between gateways.
 type setting struct {
 	originFrame string // auto, always, never
 	protocols   string
+	loners      bool // www and img want connections of their own too
 }
 
 func (s setting) config(upstream string) string {
-	return fmt.Sprintf(`
+	var b strings.Builder
+	fmt.Fprintf(&b, `
 listeners:
   - {name: public, address: "127.0.0.1:0", origin_frame: %s, protocols: [%s]}
 log: {output: stdout}
 timeouts: {drain: 1s}
 state: ./state
 sites:
-  - {hosts: [www.localhost], upstream: %[3]q, tls: {certificates: [{certificate: shared.pem, key: shared.key}]}}
-  - {hosts: [img.localhost], upstream: %[3]q, tls: {certificates: [{certificate: shared.pem, key: shared.key}]}}
-  - {hosts: [pay.localhost], upstream: %[3]q, tls: {certificates: [{certificate: shared.pem, key: shared.key}]}, coalesce: false}
-  - hosts: [members.localhost]
-    upstream: %[3]q
-    tls: {certificates: [{certificate: shared.pem, key: shared.key}], client_auth: optional, client_ca: client-ca.pem}
-  - hosts: [staff.localhost]
-    upstream: %[3]q
-    tls: {certificates: [{certificate: shared.pem, key: shared.key}], client_auth: require, client_ca: client-ca.pem}
-`, s.originFrame, s.protocols, upstream)
+`, s.originFrame, s.protocols)
+	for _, site := range sites {
+		clients := map[string]string{"members": "optional", "staff": "require"}[site]
+		if clients != "" {
+			clients = ", client_auth: " + clients + ", client_ca: client-ca.pem"
+		}
+		fmt.Fprintf(&b, `
+  - hosts: [%s]
+    upstream: %s
+    coalesce: %v
+    tls: {certificates: [{certificate: shared.pem, key: shared.key}]%s}
+`, site+zone, upstream, !(site == "pay" || site == "till" || s.loners), clients)
+	}
+	return b.String()
 }
 
 // hosts are the names of the shared certificate.
