@@ -72,7 +72,9 @@ func (s *session) runGateway(ctx context.Context, file string) error {
 // reload returns the configuration that is served afterwards.
 func (s *session) reload(g *gateway.Gateway, file string, old *config.Loaded) *config.Loaded {
 	l, err := load(file)
-	if err == nil {
+	if err != nil {
+		g.ReloadFailed(err)
+	} else {
 		printHazards(s.stderr, s.paint(s.stderr), "warning:", l.Hazards, false, "usher check --all names them")
 		err = g.Reload(l)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -31,7 +32,7 @@ func (g *Gateway) bindAdmin(ctx context.Context, c *config.Admin) (*admin, error
 	}
 	in, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Address)
 	if err != nil {
-		return nil, bindError("admin listener", "tcp", c.Address, err)
+		return nil, bindError(fmt.Sprintf("%d:%d: admin listener", c.Line, c.Column), "tcp", c.Address, err)
 	}
 	return &admin{gateway: g, listen: in}, nil
 }

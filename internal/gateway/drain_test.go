@@ -2,12 +2,15 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // slow is an upstream that tells when it is asked, and answers when it is let.
@@ -171,4 +174,45 @@ func TestShutdownCutsUpgradedConnections(t *testing.T) {
 		t.Errorf("the client's connection stays: %v", err)
 	}
 	wait(t, "the end of the upstream's connection", gone)
+}
+
+// A connection whose handshake ends after the shutdown began must be told to go away too, or it holds the shutdown up
+// until the drain limit.
+func TestShutdownTellsLateConnections(t *testing.T) {
+	r := newFolder(t).start(t, basic+"timeouts: {drain: 1h}\n")
+	tcp := r.raw(t, "tls", "")
+	eventually(t, "the connection is taken in", func() bool {
+		return r.metric(t, "usher_connections", "listener=tls", "proto=none") == 1
+	})
+	done := r.shutdown()
+	r.log.wait(t, "msg", "draining")
+	eventually(t, "the shutdown has begun", func() bool {
+		conn, err := net.Dial("tcp", tcp.RemoteAddr().String())
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	})
+	c := tls.Client(tcp, &tls.Config{RootCAs: r.folder.ca.Pool(), ServerName: "a.test.example", NextProtos: []string{"h2"}})
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(c, http2.ClientPreface)
+	framer := http2.NewFramer(c, c)
+	if err := framer.WriteSettings(); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		f, err := framer.ReadFrame()
+		if err != nil {
+			t.Fatalf("no GOAWAY: %v", err)
+		}
+		if _, ok := f.(*http2.GoAwayFrame); ok {
+			break
+		}
+	}
+	c.Close()
+	if err := wait(t, "the shutdown", done); err != nil {
+		t.Error(err)
+	}
 }

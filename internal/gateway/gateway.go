@@ -110,7 +110,7 @@ func (g *Gateway) start(ctx context.Context, l *config.Loaded) error {
 	defer g.change.Unlock()
 	admin, err := g.bindAdmin(ctx, l.Admin)
 	if err != nil {
-		return err
+		return inFile(l.Path, err)
 	}
 	if err := g.apply(ctx, l); err != nil {
 		admin.close()
@@ -138,6 +138,13 @@ func (g *Gateway) Reload(l *config.Loaded) error {
 	}
 	g.logger().Info("reloaded", "file", l.Path)
 	return nil
+}
+
+// ReloadFailed counts and logs a reload that ended before there was a configuration to give to Reload: the file has
+// mistakes, say.
+func (g *Gateway) ReloadFailed(err error) {
+	g.metrics.reloaded(err)
+	g.logger().Error("reload failed, the old configuration stays", "error", err.Error())
 }
 
 // Addresses returns the sockets of the listeners, in the order of the configuration.

@@ -306,7 +306,7 @@ func TestUDPPortInUse(t *testing.T) {
 		g.Shutdown(context.Background())
 		t.Fatal("started")
 	}
-	if want := `listener "tls" (HTTP/3): cannot listen on ` + at + " (udp): address already in use"; !strings.HasPrefix(err.Error(), want) {
+	if want := `listener "tls" (HTTP/3): cannot listen on ` + at + " (udp): address already in use"; !strings.Contains(err.Error(), "usher.yaml:3:26: "+want) {
 		t.Errorf("error %q, want %q", err, want)
 	}
 	again, err := net.Listen("tcp", at)

@@ -137,9 +137,25 @@ func (l *listener) newTCP() (*front, error) {
 	f.serve = func() error {
 		return serve(l.socket.lend(func(c net.Conn) *conn { return l.newConn(c) }))
 	}
-	f.shutdown = srv.Shutdown
+	f.shutdown = func(ctx context.Context) error { return shutdown(ctx, srv) }
 	f.close = func() { srv.Close() }
 	return f, nil
+}
+
+// How often a server that shuts down looks for connections that came late.
+const tellEvery = 250 * time.Millisecond
+
+// shutdown is srv.Shutdown for connections of HTTP/2, too, whose handshake ends after it began. Shutdown sends GOAWAY to those
+// alone that are there when it is called; others would hold it up until ctx ends. So it is called again and again.
+func shutdown(ctx context.Context, srv *http.Server) error {
+	for {
+		round, cancel := context.WithTimeout(ctx, tellEvery)
+		err := srv.Shutdown(round)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 // newUDP makes the server for HTTP/3.

@@ -134,11 +134,12 @@ func protoOfALPN(alpn string) string {
 }
 
 func protoOf(r *http.Request) string {
-	switch r.ProtoMajor {
-	case 2:
-		return "h2"
-	case 3:
+	switch {
+	case r.ProtoMajor == 3:
 		return "h3"
+	case r.ProtoMajor == 2 && r.TLS != nil && r.TLS.NegotiatedProtocol == "h2":
+		// Not where an HTTP/1.1 connection begins with HTTP/2's preface, which net/http reads as a request.
+		return "h2"
 	}
 	return "h1"
 }

@@ -61,7 +61,7 @@ func (g *Gateway) apply(ctx context.Context, l *config.Loaded) error {
 		if closer != nil {
 			closer.Close()
 		}
-		return err
+		return inFile(l.Path, err)
 	}
 	for i, n := range p.next {
 		compiled.Listeners[i].Ports = n.ports()

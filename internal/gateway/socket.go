@@ -47,7 +47,7 @@ func (s *socket) open(ctx context.Context, l *config.Listener, port uint16) erro
 		at := addressOf(l, max(port, s.port()))
 		in, err := new(net.ListenConfig).Listen(ctx, "tcp", at)
 		if err != nil {
-			return bindError(fmt.Sprintf("listener %q", l.Name), "tcp", at, err)
+			return bindError(fmt.Sprintf("%d:%d: listener %q", l.Line, l.Column, l.Name), "tcp", at, err)
 		}
 		s.tcp = in.(*net.TCPListener)
 	}
@@ -55,7 +55,7 @@ func (s *socket) open(ctx context.Context, l *config.Listener, port uint16) erro
 		at := addressOf(l, max(port, s.port()))
 		in, err := new(net.ListenConfig).ListenPacket(ctx, "udp", at)
 		if err != nil {
-			return bindError(fmt.Sprintf("listener %q (HTTP/3)", l.Name), "udp", at, err)
+			return bindError(fmt.Sprintf("%d:%d: listener %q (HTTP/3)", l.Line, l.Column, l.Name), "udp", at, err)
 		}
 		s.udp = in.(*net.UDPConn)
 	}
@@ -92,7 +92,8 @@ func (s *socket) closeBut(other *socket) {
 	}
 }
 
-// bindError says in people's words why an address cannot be had.
+// bindError says in people's words why an address cannot be had. what begins with the place in the file; inFile
+// puts the file before it.
 func bindError(what, network, at string, err error) error {
 	hint := ""
 	switch {
@@ -112,6 +113,15 @@ func bindError(what, network, at string, err error) error {
 		cause = call.Err
 	}
 	return &listenError{fmt.Sprintf("%s: cannot listen on %s (%s): %s%s", what, at, network, cause, hint), err}
+}
+
+// inFile puts the file before the place of a listenError.
+func inFile(path string, err error) error {
+	var e *listenError
+	if !errors.As(err, &e) {
+		return err
+	}
+	return &listenError{path + ":" + e.text, e.cause}
 }
 
 type listenError struct {

@@ -43,14 +43,15 @@ func TestFull(t *testing.T) {
 	same(t, "default site", l.DefaultSite, "shop")
 	same(t, "state", l.State, filepath.Join(dir, "state"))
 	same(t, "log", l.Log, config.Log{Format: "text", Output: filepath.Join(dir, "usher.log"), Level: slog.LevelWarn})
-	same(t, "admin", l.Admin, &config.Admin{Address: "127.0.0.1:8421", Token: "s3cret"})
+	same(t, "admin", l.Admin, &config.Admin{Address: "127.0.0.1:8421", Token: "s3cret", Line: 53, Column: 18})
 	same(t, "timeouts", l.Timeouts, config.Timeouts{Handshake: time.Second, Header: 2 * time.Second, Idle: 90 * time.Minute, Connect: 5 * time.Millisecond})
 	same(t, "listeners", l.Listeners, []*config.Listener{
 		{
 			Name: "public", Address: "127.0.0.1:8443", Port: 8443, Scheme: authority.HTTPS, PublicPorts: []uint16{443}, H1: true, H2: true, H3: true,
 			TrustedGateways: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128"), netip.MustParsePrefix("192.0.2.7/32")},
+			Line:            6, Column: 14,
 		},
-		{Name: "127.0.0.1:8080", Address: "127.0.0.1:8080", Port: 8080, Scheme: authority.HTTP, H1: true},
+		{Name: "127.0.0.1:8080", Address: "127.0.0.1:8080", Port: 8080, Scheme: authority.HTTP, H1: true, Line: 13, Column: 14},
 	})
 	checkShop(t, dir, l.Sites[0])
 	checkStaff(t, l.Sites[1])
@@ -108,8 +109,8 @@ func TestDefaults(t *testing.T) {
 	l := good(t, dir, "least.yaml")
 	same(t, "hazards", l.Hazards, []config.Hazard(nil))
 	same(t, "listeners", l.Listeners, []*config.Listener{
-		{Name: ":443", Address: ":443", Port: 443, Scheme: authority.HTTPS, H1: true, H2: true, H3: true},
-		{Name: ":80", Address: ":80", Port: 80, Scheme: authority.HTTP, H1: true},
+		{Name: ":443", Address: ":443", Port: 443, Scheme: authority.HTTPS, H1: true, H2: true, H3: true, Line: 1, Column: 1},
+		{Name: ":80", Address: ":80", Port: 80, Scheme: authority.HTTP, H1: true, Line: 1, Column: 1},
 	})
 	same(t, "log", l.Log, config.Log{Format: "json", Output: "stderr", Level: slog.LevelInfo, Access: true})
 	same(t, "timeouts", l.Timeouts, config.Timeouts{
@@ -154,7 +155,7 @@ func TestShortForms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "admin", l.Admin, &config.Admin{Address: "127.0.0.1:8421"})
+	same(t, "admin", l.Admin, &config.Admin{Address: "127.0.0.1:8421", Line: 2, Column: 8})
 	same(t, "mode", l.Mode, authority.Observe)
 }
 

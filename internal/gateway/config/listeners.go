@@ -24,7 +24,8 @@ func (k *checker) checkListeners() []*Listener {
 }
 
 func (k *checker) checkListener(c *cursor, spec *ListenerSpec) *Listener {
-	l := &Listener{Name: spec.Name, Address: spec.Address, Scheme: authority.HTTPS}
+	at := c.key("address").place()
+	l := &Listener{Name: spec.Name, Address: spec.Address, Scheme: authority.HTTPS, Line: at.Line, Column: at.Column}
 	a, hint, err := parseAddress(spec.Address)
 	if err != nil {
 		k.fail(c.key("address"), hint, "%s", err)

@@ -48,6 +48,7 @@ type Listener struct {
 	H1, H2, H3      bool
 	TrustedGateways []netip.Prefix // masked
 	OriginFrame     authority.OriginFrames
+	Line, Column    int // of the address in the file; 1:1 where a default stands in
 }
 
 // Ports returns the ports that clients may name, the one to advertise first: the public ones, then the bound one.
@@ -149,4 +150,6 @@ type Timeouts struct {
 type Admin struct {
 	Address string
 	Token   string // that requests must carry; empty: none, the address is loopback
+	// Line and Column are the address's in the file.
+	Line, Column int
 }

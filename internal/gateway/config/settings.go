@@ -71,7 +71,8 @@ func (k *checker) checkAdmin(listeners []*Listener) *Admin {
 		return nil
 	}
 	c := k.root.key("admin")
-	admin := &Admin{Address: spec.Address}
+	at := c.key("address").place()
+	admin := &Admin{Address: spec.Address, Line: at.Line, Column: at.Column}
 	a, hint, err := parseAddress(spec.Address)
 	if err != nil {
 		k.fail(c.key("address"), hint, "%s", err)
