@@ -177,7 +177,7 @@ func TestTLSGarbage(t *testing.T) {
 }
 
 func TestSilentClientsAreClosed(t *testing.T) {
-	const limits = "\ntimeouts: {handshake: 100ms, header: 50ms}\n"
+	const limits = "\ntimeouts: {handshake: 2s, header: 1s}\n"
 	r := newFolder(t).start(t, basic+limits)
 	secured := r.raw(t, "tls", "a.test.example")
 	for name, c := range map[string]net.Conn{
@@ -220,14 +220,14 @@ func TestStalledUploadEnds(t *testing.T) {
 				io.Copy(io.Discard, r.Body)
 				io.WriteString(w, "got it")
 			})
-			r := f.start(t, proxied(up)+"\ntimeouts: {body: 300ms}\n")
+			r := f.start(t, proxied(up)+"\ntimeouts: {body: 500ms}\n")
 			c := r.client(t, proto, "tls", "a.test.example")
 			body, stalls := io.Pipe()
 			go func() {
 				// In time each, longer than the limit in all.
-				for range 8 {
+				for range 10 {
 					fmt.Fprint(stalls, "part")
-					time.Sleep(60 * time.Millisecond)
+					time.Sleep(80 * time.Millisecond)
 				}
 				stalls.Close()
 			}()
