@@ -106,8 +106,10 @@ func TestAdvertise(t *testing.T) {
 		{name: "plaintext", names: all, change: func(c *Conn) { c.Secure = false }, why: NotTLS},
 		{name: "trusted gateway", names: all, change: func(c *Conn) { c.Trusted = true }, why: FromGateway},
 		{name: "client authentication passed", names: all,
-			change: func(c *Conn) { c.ClientAuth, c.ClientCAs, c.Verified, c.SNI = Require, digestOf("staff"), true, "staff.test" },
-			want:   []string{"https://api.test", "https://api.test:444", "https://shop.test", "https://a-blog.test", "https://staff.test"}},
+			change: func(c *Conn) {
+				c.ClientAuth, c.ClientCAs, c.Verified, c.SNI = Require, digestOf("staff"), true, "staff.test"
+			},
+			want: []string{"https://api.test", "https://api.test:444", "https://shop.test", "https://a-blog.test", "https://staff.test"}},
 		{name: "listener gone", names: all, change: func(c *Conn) { c.Listener = "gone" }, why: NoSites},
 	} {
 		t.Run(test.name, func(t *testing.T) {
