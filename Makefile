@@ -4,13 +4,17 @@ STATICCHECK = go tool -modfile=tools/go.mod staticcheck
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint fuzz bench bench-guard demo build cover setup fmt vet staticcheck vuln
+.PHONY: help test browsers lint fuzz bench bench-guard bench-origin demo build cover setup fmt vet staticcheck vuln
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 test: setup fmt vet staticcheck ## set up, check the sources and run all tests with the race detector
 	go test -race ./...
+
+browsers: ## real browsers at the gateway: what they do with a 421 and with ORIGIN
+	@tools/setup.sh chromium firefox-esr certutil
+	USHER_REQUIRE=browsers go test -count=1 -v ./internal/e2e/browsers
 
 lint: fmt vet staticcheck vuln ## gofmt, go vet, staticcheck, govulncheck
 
@@ -22,6 +26,9 @@ bench: ## benchmarks of the decision and the guard
 
 bench-guard: ## HTTP/2 with and without the guard, in alternating pairs
 	go test -count=1 -run '^TestBenchGuard$$' -v ./internal/benchguard -args -bench-guard
+
+bench-origin: ## HTTP/2 with and without ORIGIN frames, in alternating pairs of h2load runs
+	go test -count=1 -run '^TestBenchOrigin$$' -v ./internal/benchguard -args -bench-origin
 
 demo: ## a gateway on this machine, with sites, requests and answers
 	go run ./cmd/usher demo

@@ -8,7 +8,10 @@ import (
 	"net/http"
 	"testing"
 
+	"golang.org/x/net/http2"
+
 	"github.com/usher-http/usher"
+	"github.com/usher-http/usher/authority"
 	"github.com/usher-http/usher/internal/rawh2"
 	"github.com/usher-http/usher/internal/testca"
 	"github.com/usher-http/usher/originframe"
@@ -205,5 +208,39 @@ func TestOriginConnGoesAwayOnShutdown(t *testing.T) {
 	l.conn.Close()
 	if err := <-done; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A server has no use for ORIGIN frames. RFC 9113 section 4.1: "Implementations MUST ignore and discard frames of unknown
+// types." Thousands of them, with flags, on other streams, cut ones, cost a connection nothing but their bytes.
+func TestOriginFramesFromClientsAreIgnored(t *testing.T) {
+	_, addr := serveSites(t, originConfig(newOriginSites(t), usher.AutoFrames))
+	l := (&caller{addr: addr, sni: "a.test", proto: "h2"}).open(t)
+	l.get("a.test:8443").want(t, "before", 200)
+	payload, err := originframe.Append(nil, []authority.Origin{authority.NewOrigin(authority.HTTPS, authority.MustParse("evil.test"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	framer := http2.NewFramer(l.conn, nil)
+	for i := range 3000 {
+		body := payload
+		if i%3 == 1 {
+			body = payload[:len(payload)-i%len(payload)]
+		}
+		if err := framer.WriteRawFrame(originframe.Type, http2.Flags(i%16), uint32(i%4), body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.get("a.test:8443").want(t, "after thousands", 200)
+	l.get("evil.test:8443").want(t, "what the client advertises is not ours", 421)
+	// RFC 9113 section 4.2: "An endpoint MUST send an error code of FRAME_SIZE_ERROR if a frame exceeds the size defined in
+	// SETTINGS_MAX_FRAME_SIZE".
+	over := http2.NewFramer(l.conn, nil)
+	over.AllowIllegalWrites = true
+	if err := over.WriteRawFrame(originframe.Type, 0, 0, make([]byte, 1<<20+1)); err != nil {
+		t.Fatal(err)
+	}
+	if gone, err := l.h2.WaitGoAway(); err != nil || gone.Code != http2.ErrCodeFrameSize {
+		t.Errorf("an oversized frame: %+v, %v", gone, err)
 	}
 }

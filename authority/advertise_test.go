@@ -7,8 +7,8 @@ import (
 )
 
 // Property 1: no origin of a connection's Origin Set (the frame and the initial origin) is answered 421 on it under the
-// table that made the frame. And a frame that is sent by auto says everything: RFC 8336 section 2.3: "When a client
-// establishes that there is an Origin Set for a connection, it MUST NOT use that connection for other origins".
+// table that made the frame. And a frame that is sent by auto says everything, because a client that has an Origin Set must
+// not use the connection for an origin outside of it (RFC 8336 section 2.3).
 func TestAdvertisedImpliesServed(t *testing.T) {
 	rng := random(t)
 	sent, wide := 0, 0

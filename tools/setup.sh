@@ -16,6 +16,7 @@ package_of() {
 	case $1 in
 	cc) echo gcc libc6-dev ;;
 	nghttp | h2load) echo nghttp2-client ;;
+	certutil) echo libnss3-tools ;;
 	*) echo "$1" ;;
 	esac
 }

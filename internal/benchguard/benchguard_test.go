@@ -32,17 +32,24 @@ func TestBenchGuard(t *testing.T) {
 		t.Fatalf("-bench-guard-pairs=%d: at least 10", *pairs)
 	}
 	bare, guard := newLoad(t, startServer(t, "bare")), newLoad(t, startServer(t, "guard"))
-	bare.run(t) // warm up
-	guard.run(t)
-	var b, g []run
-	for i := range *pairs {
+	b, g := alternate(*pairs, func() run { return bare.run(t) }, func() run { return guard.run(t) })
+	fmt.Printf("HTTP/2 over TLS on loopback, %d connections with %d streams, %d alternating pairs of %d requests\n",
+		connections, streams, *pairs, *requests)
+	report(b, g)
+}
+
+// alternate runs pairs in which each comes first in turn.
+func alternate(pairs int, without, with func() run) (a, b []run) {
+	without() // warm up
+	with()
+	for i := range pairs {
 		if i%2 == 0 {
-			b, g = append(b, bare.run(t)), append(g, guard.run(t))
+			a, b = append(a, without()), append(b, with())
 		} else {
-			g, b = append(g, guard.run(t)), append(b, bare.run(t))
+			b, a = append(b, with()), append(a, without())
 		}
 	}
-	report(b, g)
+	return a, b
 }
 
 // A run is what one run took.
@@ -59,8 +66,6 @@ func report(bare, guard []run) {
 		cpus[0], cpus[1] = append(cpus[0], bare[i].cpu), append(cpus[1], guard[i].cpu)
 		rate, cpu = append(rate, guard[i].rate/bare[i].rate), append(cpu, guard[i].cpu/bare[i].cpu)
 	}
-	fmt.Printf("HTTP/2 over TLS on loopback, %d connections with %d streams, %d alternating pairs of %d requests\n",
-		connections, streams, len(bare), *requests)
 	fmt.Printf("                       without       with   ratio with/without: median [interval] (confidence)\n")
 	fmt.Printf("requests/s            %8.0f   %8.0f   %v\n", estimateOf(rates[0]).median, estimateOf(rates[1]).median, estimateOf(rate))
 	fmt.Printf("server CPU us/request %8.2f   %8.2f   %v\n", estimateOf(cpus[0]).median, estimateOf(cpus[1]).median, estimateOf(cpu))

@@ -73,10 +73,17 @@ func start(kind string, srv *http.Server, l net.Listener, cert tls.Certificate) 
 		}
 		return srv.ServeTLS(l, "", "")
 	}
-	guard, err := usher.New(usher.Config{Sites: []usher.Site{
-		{Hosts: []string{"a.test"}, Certificates: certs},
-		{Hosts: []string{"b.test"}, Certificates: certs},
-	}})
+	frames := usher.AutoFrames
+	if kind == "silent" {
+		frames = usher.NeverFrames
+	}
+	guard, err := usher.New(usher.Config{
+		Listeners: []usher.Listener{{OriginFrame: frames}},
+		Sites: []usher.Site{
+			{Hosts: []string{"a.test"}, Certificates: certs},
+			{Hosts: []string{"b.test"}, Certificates: certs},
+		},
+	})
 	if err != nil {
 		return err
 	}

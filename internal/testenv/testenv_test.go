@@ -68,6 +68,49 @@ func TestTool(t *testing.T) {
 	}
 }
 
+func TestBrowser(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"second", "second.exe"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tests := []struct {
+		names        []string
+		require, end string
+	}{
+		{[]string{"first", "second"}, "", ""},
+		{[]string{"second"}, "browsers", ""},
+		{[]string{"first", "third"}, "", "skip"},
+		{[]string{"first", "third"}, "curl", "skip"},
+		{[]string{"first", "third"}, "curl,browsers", "fail"},
+		{[]string{"first", "third"}, "all", "fail"},
+	}
+	for _, test := range tests {
+		t.Run(strings.Join(test.names, " ")+" "+test.require, func(t *testing.T) {
+			t.Setenv("PATH", dir)
+			t.Setenv(RequireVar, test.require)
+			r := &recorder{TB: t}
+			var path string
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				path = Browser(r, test.names...)
+			}()
+			<-done
+			if r.end != test.end {
+				t.Errorf("ended %q (%s), want %q", r.end, r.text, test.end)
+			}
+			if test.end == "" && filepath.Dir(path) != dir {
+				t.Errorf("path %q, want one in %q", path, dir)
+			}
+			if test.end != "" && !strings.Contains(r.text, "first or third") {
+				t.Errorf("%q does not name the programs", r.text)
+			}
+		})
+	}
+}
+
 // TestBuild builds a program from a module of its own, so that it says nothing about cmd/usher.
 func TestBuild(t *testing.T) {
 	root := t.TempDir()
