@@ -1,6 +1,7 @@
 package browsers
 
 import (
+	"crypto/tls"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,7 +32,7 @@ func (b browser) program(t testing.TB) string {
 	return testenv.Browser(t, b.programs...)
 }
 
-// version is the last but not least word that the browser says about itself.
+// version is the first word with a digit that the browser says about itself.
 func (b browser) version(t testing.TB) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), b.program(t), "--version")
@@ -49,9 +50,16 @@ func (b browser) version(t testing.TB) string {
 	return ""
 }
 
-// newHome makes a home folder in which the browser trusts the authority. Unlike t.TempDir it survives the last writes of
+// A memory is what a browser knows before its visit.
+type memory struct {
+	ca     *testca.CA       // trusted for servers
+	client *tls.Certificate // its own; nil for none
+	quic   []string         // see prepareChromium
+}
+
+// newHome makes a home folder in which the browser trusts the authority and has the client certificate. Unlike t.TempDir it survives the last writes of
 // a browser that is being killed.
-func (b browser) newHome(t testing.TB, ca *testca.CA) string {
+func (b browser) newHome(t testing.TB, m memory) string {
 	t.Helper()
 	home, err := os.MkdirTemp("", "usher-browser-")
 	if err != nil {
@@ -70,17 +78,22 @@ func (b browser) newHome(t testing.TB, ca *testca.CA) string {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	root := ca.WriteRoot(t, home, "root")
-	certutil := testenv.Browser(t, "certutil")
-	for _, args := range [][]string{
-		{"-N", "-d", "sql:" + dir, "--empty-password"},
-		{"-A", "-d", "sql:" + dir, "-n", "root", "-t", "C,,", "-i", root},
-	} {
-		if out, err := exec.CommandContext(t.Context(), certutil, args...).CombinedOutput(); err != nil {
-			t.Fatalf("certutil %s: %v\n%s", strings.Join(args, " "), err, out)
-		}
+	command(t, "certutil", "-N", "-d", "sql:"+dir, "--empty-password")
+	command(t, "certutil", "-A", "-d", "sql:"+dir, "-n", "root", "-t", "C,,", "-i", m.ca.WriteRoot(t, home, "root"))
+	if m.client != nil {
+		cert, key := testca.Write(t, home, "client", *m.client)
+		parcel := filepath.Join(home, "client.p12")
+		command(t, "openssl", "pkcs12", "-export", "-in", cert, "-inkey", key, "-out", parcel, "-passout", "pass:parcel")
+		command(t, "pk12util", "-i", parcel, "-d", "sql:"+dir, "-W", "parcel")
 	}
 	return home
+}
+
+func command(t testing.TB, program string, args ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), testenv.Browser(t, program), args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v\n%s", program, strings.Join(args, " "), err, out)
+	}
 }
 
 // environment is a browser's: nothing of the machine's but the path of programs. A proxy in it would see the requests.
@@ -88,7 +101,8 @@ func environment(home string) []string {
 	return []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "TMPDIR=" + home, "LANG=C.UTF-8", "MOZ_CRASHREPORTER_DISABLE=1"}
 }
 
-// prepareChromium forces HTTP/3 for the authorities in quic: it takes no Alt-Svc where the root is not a public one.
+// prepareChromium forces HTTP/3 for the authorities in quic. Their hosts may then have roots that are not public ones, on
+// other ports too; else Chromium follows no Alt-Svc to them.
 func prepareChromium(_ testing.TB, home string, quic []string) []string {
 	args := []string{
 		"--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage", "--no-proxy-server",
@@ -133,6 +147,7 @@ user_pref("network.http.connection-retry-timeout", 0);
 user_pref("network.http.http3.disable_when_third_party_roots_found", false);
 user_pref("network.proxy.type", 0);
 user_pref("network.trr.mode", 5);
+user_pref("security.default_personal_cert", "Select Automatically");
 user_pref("security.OCSP.enabled", 0);
 user_pref("services.settings.server", "data:,");
 `

@@ -27,6 +27,20 @@ type setting struct {
 	originFrame string // auto, always, never
 	protocols   string
 	loners      bool // www and img want connections of their own too
+	wildcard    bool // the certificate has a wildcard, and literally only the names of www and pay
+}
+
+// Settings of most trials: HTTP/2 without ORIGIN frames, with them, and with HTTP/3.
+var (
+	silent = setting{originFrame: "never", protocols: "h1, h2"}
+	frames = setting{originFrame: "auto", protocols: "h1, h2"}
+	quick  = setting{originFrame: "auto", protocols: "h1, h2, h3"}
+)
+
+// loners is the setting with connections of its own for every site.
+func loners(s setting) setting {
+	s.loners = true
+	return s
 }
 
 func (s setting) config(upstream string) string {
@@ -55,7 +69,10 @@ sites:
 }
 
 // hosts are the names of the shared certificate.
-func hosts() []string {
+func (s setting) hosts() []string {
+	if s.wildcard {
+		return []string{"*" + zone, "www" + zone, "pay" + zone}
+	}
 	var list []string
 	for _, s := range sites {
 		list = append(list, s+zone)
@@ -69,18 +86,21 @@ type gateway struct {
 	stdout bytes.Buffer
 	exited chan struct{}
 	ca     *testca.CA
+	staff  *testca.CA // of clients
 	port   string
 }
 
 var servingLine = regexp.MustCompile(`^usher: serving https://127\.0\.0\.1:(\d+) "public": `)
 
+var crash = regexp.MustCompile(`(?m)DATA RACE|^panic: |^fatal error: |"msg":"panic"`)
+
 // serve starts a gateway.
 func serve(t testing.TB, s setting, upstream string) *gateway {
 	t.Helper()
 	dir := t.TempDir()
-	g := &gateway{exited: make(chan struct{}), ca: testca.New(t)}
-	g.ca.WriteServer(t, dir, "shared", hosts()...)
-	testca.New(t).WriteRoot(t, dir, "client-ca")
+	g := &gateway{exited: make(chan struct{}), ca: testca.New(t), staff: testca.New(t)}
+	g.ca.WriteServer(t, dir, "shared", s.hosts()...)
+	g.staff.WriteRoot(t, dir, "client-ca")
 	file := filepath.Join(dir, "usher.yaml")
 	if err := os.WriteFile(file, []byte(s.config(upstream)), 0o600); err != nil {
 		t.Fatal(err)
@@ -110,8 +130,11 @@ func serve(t testing.TB, s setting, upstream string) *gateway {
 	t.Cleanup(func() {
 		g.cmd.Process.Kill()
 		<-g.exited
-		if t.Failed() || bytes.Contains(said.Bytes(), []byte("DATA RACE")) || bytes.Contains(said.Bytes(), []byte("panic")) {
-			t.Errorf("usher serve:\n%s%s", said.Bytes(), g.stdout.Bytes())
+		if crash.Match(said.Bytes()) || crash.Match(g.stdout.Bytes()) {
+			t.Error("the program crashed or raced")
+		}
+		if t.Failed() {
+			t.Logf("usher serve:\n%s%s", said.Bytes(), g.stdout.Bytes())
 		}
 	})
 	select {

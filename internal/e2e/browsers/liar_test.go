@@ -39,7 +39,7 @@ func (l *liar) start(t testing.TB) {
 	t.Helper()
 	l.ca, l.conns = testca.New(t), map[net.Conn]bool{}
 	in, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
-		Certificates: []tls.Certificate{l.ca.Server(t, hosts()...)},
+		Certificates: []tls.Certificate{l.ca.Server(t, setting{}.hosts()...)},
 		NextProtos:   []string{"h2"},
 	})
 	if err != nil {

@@ -62,10 +62,24 @@ func (o outcome) trace() string {
 func (o outcome) page() string {
 	var list []string
 	for _, s := range o.saw {
-		status, _, _ := strings.Cut(s, " ")
-		if status != "warm" {
-			list = append(list, status)
+		status, rest, _ := strings.Cut(s, " ")
+		if status == "warm" {
+			continue
 		}
+		if method, _, _ := strings.Cut(rest, " "); method == "POST" {
+			status += " (POST)"
+		}
+		list = append(list, status)
 	}
 	return strings.Join(list, ", ")
+}
+
+func (o outcome) refusedSites() string {
+	var list []string
+	for _, s := range o.log {
+		if s.Status == 421 {
+			list = append(list, siteOf(s.Authority))
+		}
+	}
+	return strings.Join(list, " ")
 }

@@ -90,8 +90,8 @@ func siteOf(host string) string {
 }
 
 const (
-	// Both browsers know that names below localhost are loopback. The sites have a common parent there: Chromium blocks the
-	// cookies of other registrable domains, and requests without cookies have connections of their own.
+	// Both browsers know that names below localhost are loopback. The sites have a common parent there: right below
+	// localhost, Chromium has one connection for the page and another one for what the page fetches from other sites.
 	zone     = ".shop.localhost"
 	question = "are you open?"
 )

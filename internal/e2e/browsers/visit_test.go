@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
-
-	"github.com/usher-http/usher/internal/testca"
 )
 
 // patience is how long a browser may take from its start to the page's report. Nothing takes that long when all is well.
@@ -15,10 +13,11 @@ const patience = 40 * time.Second
 
 // visit opens the page in a new browser without a past, waits for what it reports, and ends the browser. A browser that
 // ends before it has asked for the page gets a second chance.
-func (b browser) visit(t testing.TB, ca *testca.CA, address string, p *page, quic []string) []string {
+func (b browser) visit(t testing.TB, m memory, port string, p *page) []string {
 	t.Helper()
+	address := "https://www" + zone + ":" + port + pagePath
 	for range 2 {
-		if saw, opened := b.attempt(t, ca, address, p, quic); opened {
+		if saw, opened := b.attempt(t, m, address, p); opened {
 			return saw
 		}
 	}
@@ -26,15 +25,15 @@ func (b browser) visit(t testing.TB, ca *testca.CA, address string, p *page, qui
 	return nil
 }
 
-func (b browser) attempt(t testing.TB, ca *testca.CA, address string, p *page, quic []string) (saw []string, opened bool) {
+func (b browser) attempt(t testing.TB, m memory, address string, p *page) (saw []string, opened bool) {
 	t.Helper()
-	home := b.newHome(t, ca)
+	home := b.newHome(t, m)
 	diary, err := os.Create(filepath.Join(home, "output"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer diary.Close()
-	cmd := exec.Command(b.program(t), append(b.prepare(t, home, quic), address)...)
+	cmd := exec.Command(b.program(t), append(b.prepare(t, home, m.quic), address)...)
 	cmd.Env = environment(home)
 	cmd.Dir = home
 	cmd.Stdout, cmd.Stderr = diary, diary
