@@ -31,17 +31,25 @@ func TestBenchGuard(t *testing.T) {
 	if *pairs < 10 {
 		t.Fatalf("-bench-guard-pairs=%d: at least 10", *pairs)
 	}
-	bare, guard := newLoad(t, startServer(t, "bare")), newLoad(t, startServer(t, "guard"))
-	b, g := alternate(*pairs, func() run { return bare.run(t) }, func() run { return guard.run(t) })
+	fresh := func(kind string) func() run {
+		return func() run {
+			s := startServer(t, kind)
+			defer s.stop()
+			l := newLoad(t, s)
+			defer l.close()
+			l.run(t) // warm up
+			return l.run(t)
+		}
+	}
+	b, g := alternate(*pairs, fresh("bare"), fresh("guard"))
 	fmt.Printf("HTTP/2 over TLS on loopback, %d connections with %d streams, %d alternating pairs of %d requests\n",
 		connections, streams, *pairs, *requests)
 	report(b, g)
 }
 
-// alternate runs pairs in which each comes first in turn.
+// alternate runs pairs in which each comes first in turn. Each run has a server process of its own: two processes of one
+// program differ by some per cent for as long as they live, which pairs of runs on the same two would take for an effect.
 func alternate(pairs int, without, with func() run) (a, b []run) {
-	without() // warm up
-	with()
 	for i := range pairs {
 		if i%2 == 0 {
 			a, b = append(a, without()), append(b, with())
@@ -93,6 +101,12 @@ func newLoad(t *testing.T, s *server) *load {
 		l.conns = append(l.conns, c)
 	}
 	return l
+}
+
+func (l *load) close() {
+	for _, c := range l.conns {
+		c.Close()
+	}
 }
 
 func (l *load) run(t *testing.T) run {

@@ -23,8 +23,15 @@ func TestBenchOrigin(t *testing.T) {
 		t.Fatalf("-bench-guard-pairs=%d: at least 10", *pairs)
 	}
 	for _, args := range [][]string{{"-n", "32000", "-c", "32", "-m", "10"}, {"-n", "1000", "-c", "1000", "-m", "1"}} {
-		silent, frames := startServer(t, "silent"), startServer(t, "guard")
-		a, b := alternate(*pairs, func() run { return h2load(t, silent, args) }, func() run { return h2load(t, frames, args) })
+		fresh := func(kind string) func() run {
+			return func() run {
+				s := startServer(t, kind)
+				defer s.stop()
+				h2load(t, s, []string{"-n", "5000", "-c", "10", "-m", "10"}) // warm up
+				return h2load(t, s, args)
+			}
+		}
+		a, b := alternate(*pairs, fresh("silent"), fresh("guard"))
 		fmt.Printf("h2load %v, %d alternating pairs, without and with ORIGIN frames\n", args, *pairs)
 		report(a, b)
 	}

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -91,11 +92,12 @@ func start(kind string, srv *http.Server, l net.Listener, cert tls.Certificate) 
 	return guard.ServeTLS(srv, l, "", "")
 }
 
-// A server is a child process.
+// A server is a child process. It ends with stop, at the latest with the test.
 type server struct {
 	addr string
 	in   io.WriteCloser
 	out  *bufio.Reader
+	stop func()
 }
 
 func startServer(t *testing.T, kind string) *server {
@@ -114,13 +116,14 @@ func startServer(t *testing.T, kind string) *server {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		in.Close()
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("the %s server: %v", kind, err)
 		}
 	})
-	s := &server{in: in, out: bufio.NewReader(out)}
+	t.Cleanup(stop)
+	s := &server{in: in, out: bufio.NewReader(out), stop: stop}
 	s.addr = s.line(t)
 	return s
 }
