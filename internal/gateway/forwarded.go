@@ -16,7 +16,7 @@ func rewrite(p *httputil.ProxyRequest) {
 	x := exchangeOf(p.In.Context())
 	p.Out.URL.RawQuery = p.In.URL.RawQuery // as it was: ReverseProxy drops what Go cannot parse
 	for name := range p.Out.Header {
-		if strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded" || name == "X-Real-Ip" {
+		if ours(name) {
 			delete(p.Out.Header, name)
 		}
 	}
@@ -38,6 +38,21 @@ func rewrite(p *httputil.ProxyRequest) {
 	if !trusted {
 		clientCertificate(h, p.In)
 	}
+}
+
+// ours reports whether a field is for gateways alone to send. Many a server takes Client_Cert for Client-Cert (RFC 3875 section
+// 4.1.18 maps both to one variable), so the spelling with underscores is ours too, and nobody needs it.
+func ours(name string) bool {
+	spelled := name
+	if strings.Contains(name, "_") {
+		spelled = textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	}
+	switch {
+	case strings.HasPrefix(spelled, "X-Forwarded-"), spelled == "Forwarded", spelled == "X-Real-Ip":
+		return true
+	}
+	// Under their proper names the guard has looked at these.
+	return spelled != name && (spelled == "Client-Cert" || spelled == "Client-Cert-Chain")
 }
 
 // onlyWebSocket leaves no other upgrade in a request. Behind an upgrade to h2c (or to TLS) the client could ask the upstream for
