@@ -39,6 +39,7 @@ type Silence string
 const (
 	NotSilent     Silence = ""
 	NoSites       Silence = "the table has no sites"
+	ListenerGone  Silence = "the connection's listener is not in the table"
 	NotTLS        Silence = "the connection is not secured"
 	FromGateway   Silence = "the peer is a trusted gateway: origin frames are for clients"
 	NeverAsked    Silence = "the listener's origin_frame is never"
@@ -86,8 +87,10 @@ func (t *Table) Advertise(c *Conn) ([]Origin, Silence) {
 
 func (t *Table) silent(c *Conn) Silence {
 	switch l := t.listenerNamed(c.Listener); {
-	case !t.withSites || l == nil:
+	case !t.withSites:
 		return NoSites
+	case l == nil:
+		return ListenerGone
 	case !c.Secure:
 		return NotTLS
 	case c.Trusted:

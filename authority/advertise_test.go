@@ -110,7 +110,7 @@ func TestAdvertise(t *testing.T) {
 				c.ClientAuth, c.ClientCAs, c.Verified, c.SNI = Require, digestOf("staff"), true, "staff.test"
 			},
 			want: []string{"https://api.test", "https://api.test:444", "https://shop.test", "https://a-blog.test", "https://staff.test"}},
-		{name: "listener gone", names: all, change: func(c *Conn) { c.Listener = "gone" }, why: NoSites},
+		{name: "listener gone", names: all, change: func(c *Conn) { c.Listener = "gone" }, why: ListenerGone},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			o := Options{MaxOrigins: test.most, Listeners: []Listener{
