@@ -37,6 +37,11 @@ func (g *Guard) SetRefusalHandler(h http.Handler) {
 // it for a property of the resource, and no Alt-Svc, because clients must ignore it there (RFC 7838 section 6). It says
 // nothing about what is behind the door and echoes nothing of the request.
 func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request, v authority.Verdict) {
+	g.answer(w, r, v)
+	settle(w, r)
+}
+
+func (g *Guard) answer(w http.ResponseWriter, r *http.Request, v authority.Verdict) {
 	h := w.Header()
 	for name := range h {
 		// What an outer handler has set was meant for another answer: validators, alternatives, versions, fields that

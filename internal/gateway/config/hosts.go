@@ -2,7 +2,9 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -117,6 +119,40 @@ func (k *checker) ownedTwice(o, other owner) {
 		what = "catch-all host \"*\""
 	}
 	k.fail(k.hostAt(o), "", "site %q has the %s already, in line %d", other.site.Name, what, k.hostAt(other).place().Line)
+}
+
+// checkPorts refuses a host that is narrowed to a port which no listener of its site has: every request for it would be
+// refused.
+func (k *checker) checkPorts() {
+	for _, s := range k.sites {
+		for i, p := range s.Patterns {
+			if port := p.Port(); port != 0 && !k.hasPort(s, port) {
+				k.fail(k.hostAt(owner{s, i}), fmt.Sprintf("leave the port out, or give a listener of the site public_ports: [%d]", port),
+					"host %q: no listener of the site has port %d", p, port)
+			}
+		}
+	}
+}
+
+// hasPort reports whether clients reach the site under the port: a listener of it has the port, or leaves the choice to the
+// system; or it is the default port of a listener's scheme, and nobody's.
+func (k *checker) hasPort(s *Site, port uint16) bool {
+	for name, l := range k.listeners {
+		if s.On(name) && (l.Port == 0 || slices.Contains(l.Ports(l.Port), port) || port == l.Scheme.DefaultPort() && !k.taken(l.Scheme, port)) {
+			return true
+		}
+	}
+	return false
+}
+
+// taken reports whether any listener of the scheme has the port.
+func (k *checker) taken(scheme authority.Scheme, port uint16) bool {
+	for _, l := range k.listeners {
+		if l.Scheme == scheme && slices.Contains(l.Ports(l.Port), port) {
+			return true
+		}
+	}
+	return false
 }
 
 // hostAt is where the host stands in the file.

@@ -30,6 +30,7 @@ func (k *checker) checkSites() []*Site {
 	}
 	k.sites = list
 	k.checkOwners()
+	k.checkPorts()
 	return list
 }
 
