@@ -38,7 +38,7 @@ func (g *Guard) SetRefusalHandler(h http.Handler) {
 // nothing about what is behind the door and echoes nothing of the request.
 func (g *Guard) Refuse(w http.ResponseWriter, r *http.Request, v authority.Verdict) {
 	g.answer(w, r, v)
-	settle(w, r)
+	Settle(w, r)
 }
 
 func (g *Guard) answer(w http.ResponseWriter, r *http.Request, v authority.Verdict) {
