@@ -29,8 +29,9 @@ func (e *entry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer x.end()
 	x.serve(r)
-	if x.status != 0 && x.upstream == "" {
-		usher.Settle(x, r) // what is answered here is answered without a look at the body
+	// What is answered here, not by an upstream, is answered without a look at the body. Refuse has seen to its own.
+	if x.verdict.Served() && x.status != 0 && x.upstream == "" {
+		usher.Settle(x, r)
 	}
 }
 
