@@ -3,7 +3,6 @@ package usher
 import (
 	"crypto/x509"
 	"encoding/base64"
-	"net/http"
 	"strings"
 	"time"
 
@@ -22,12 +21,12 @@ const maxForwardedChain = 16
 
 // forwardedClientCert returns the check of question 6 for a trusted gateway's request: the chain is verified here,
 // against the site's own CA set. nil: the request has no such fields.
-func forwardedClientCert(r *http.Request) func(*authority.Site) bool {
-	leaf, ok := r.Header[clientCertField]
-	if !ok {
+func forwardedClientCert(h header) func(*authority.Site) bool {
+	leaf := h.Values(clientCertField)
+	if len(leaf) == 0 {
 		return nil
 	}
-	chain := r.Header[clientCertChainField]
+	chain := h.Values(clientCertChainField)
 	return func(s *authority.Site) bool {
 		in := siteOf(s)
 		return in.clientCAs != nil && verifyForwarded(leaf, chain, in.clientCAs, time.Now())

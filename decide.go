@@ -122,7 +122,7 @@ func Observed(v authority.Verdict, c *authority.Conn) authority.Reason {
 // certificate where the site wants none. It returns r itself where nothing must be hidden.
 func (g *Guard) Admit(r *http.Request, v authority.Verdict) *http.Request {
 	if r.Header[clientCertField] != nil || r.Header[clientCertChainField] != nil {
-		if c := g.Conn(r); c == nil || !c.Trusted || v.Site == nil || v.Site.ClientAuth == None {
+		if !PassesClientCert(v, g.Conn(r)) {
 			delete(r.Header, clientCertField)
 			delete(r.Header, clientCertChainField)
 		}
@@ -136,6 +136,12 @@ func (g *Guard) Admit(r *http.Request, v authority.Verdict) *http.Request {
 	*admitted = *r
 	admitted.TLS = &hidden
 	return admitted
+}
+
+// PassesClientCert reports whether the site of the verdict may see the request's own fields Client-Cert and Client-Cert-Chain: those
+// of a trusted gateway, where the site asks for client certificates. From anybody else they are a lie (RFC 9440 section 4).
+func PassesClientCert(v authority.Verdict, c *authority.Conn) bool {
+	return c != nil && c.Trusted && v.Site != nil && v.Site.ClientAuth != None
 }
 
 func (g *Guard) log(ctx context.Context, v authority.Verdict, r *http.Request, c *authority.Conn) {

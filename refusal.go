@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -54,12 +55,11 @@ func (g *Guard) answer(w http.ResponseWriter, r *http.Request, v authority.Verdi
 	if v.Close {
 		h["Connection"] = closing
 	}
-	switch v.Reason {
-	case authority.Redirect:
+	if v.Reason == authority.Redirect {
 		h.Set("Location", httpsURL(r, v))
-	case authority.MethodNotSupported:
-		// RFC 9110 section 15.5.6: the origin server MUST generate an Allow header field in a 405 response.
-		h.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+	}
+	if v.Reason == authority.MethodNotSupported {
+		h.Set("Allow", allowed)
 	}
 	if custom := g.refusal.Load(); custom != nil {
 		e := errorOf(v, r, g.Conn(r))
@@ -81,6 +81,38 @@ func (g *Guard) answer(w http.ResponseWriter, r *http.Request, v authority.Verdi
 	}
 }
 
+// RFC 9110 section 15.5.6: the origin server MUST generate an Allow header field in a 405 response.
+const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+// A Refusal is the guard's own answer to a verdict that is not to serve, for servers that are not net/http's. It goes with
+// Cache-Control: no-store and, where there is a Body, X-Content-Type-Options: nosniff; to HEAD it goes without the Body.
+type Refusal struct {
+	Status        int
+	Location      string // of a redirect; else empty
+	Allow         string // of a 405; else empty
+	ContentType   string // empty: there is no Body
+	ContentLength string // of Body, in digits
+	Body          []byte // must not be changed
+	Close         bool   // the connection is to end gracefully after this answer
+}
+
+// Refusal returns the answer to a verdict that is not to serve q. target is the request target, as it came; accept are the values
+// of Accept. The refusal handler has no part in it.
+func (g *Guard) Refusal(v authority.Verdict, q *Request, target string, accept []string) Refusal {
+	a := Refusal{Status: v.Status(), Close: v.Close, ContentLength: "0"}
+	switch v.Reason {
+	case authority.Redirect:
+		a.Location = httpsURLOf(q.Authority, v, target)
+	case authority.MethodNotSupported:
+		a.Allow = allowed
+	}
+	if !g.current().rules.NoRefusalBody {
+		body := bodyFor(a.Status, accept)
+		a.ContentType, a.ContentLength, a.Body = body.contentType[0], body.length[0], body.text
+	}
+	return a
+}
+
 var (
 	noStore = []string{"no-store"}
 	closing = []string{"close"}
@@ -93,7 +125,19 @@ func httpsURL(r *http.Request, v authority.Verdict) string {
 	if r.ProtoMajor == 1 {
 		readTarget(r, &q)
 	}
-	a, err := authority.Parse(q.Authority)
+	return httpsURLTo(q.Authority, v, r.URL)
+}
+
+func httpsURLOf(asked string, v authority.Verdict, target string) string {
+	u, err := url.ParseRequestURI(target)
+	if err != nil {
+		u = new(url.URL)
+	}
+	return httpsURLTo(asked, v, u)
+}
+
+func httpsURLTo(asked string, v authority.Verdict, u *url.URL) string {
+	a, err := authority.Parse(asked)
 	if err != nil {
 		return "/"
 	}
@@ -101,12 +145,12 @@ func httpsURL(r *http.Request, v authority.Verdict) string {
 	if v.Port != authority.HTTPS.DefaultPort() {
 		a = a.WithPort(v.Port)
 	}
-	path := r.URL.EscapedPath()
+	path := u.EscapedPath()
 	if !strings.HasPrefix(path, "/") {
 		path = "/"
 	}
-	if r.URL.RawQuery != "" || r.URL.ForceQuery {
-		path += "?" + r.URL.RawQuery
+	if u.RawQuery != "" || u.ForceQuery {
+		path += "?" + u.RawQuery
 	}
 	return "https://" + a.String() + path
 }

@@ -33,8 +33,8 @@ func (g *Guard) requestOf(r *http.Request, c *authority.Conn) (q authority.Reque
 		q.Scheme = authority.ParseScheme(r.URL.Scheme)
 	}
 	if c.Trusted {
-		q.Scheme = forwardedScheme(r, q.Scheme)
-		q.ClientCert = forwardedClientCert(r)
+		q.Scheme = forwardedScheme(r.Header, q.Scheme)
+		q.ClientCert = forwardedClientCert(r.Header)
 	}
 	return q, true
 }
@@ -58,11 +58,14 @@ func readTarget(r *http.Request, q *authority.Request) {
 	q.Authority = rest
 }
 
+// A header finds fields by name: an http.Header, or what another server has in its place.
+type header interface{ Values(name string) []string }
+
 // forwardedScheme returns the scheme that a trusted gateway says its client used: the proto of the last element of
 // Forwarded (RFC 7239 section 5.4), else X-Forwarded-Proto, else the one that the request has anyway.
-func forwardedScheme(r *http.Request, own authority.Scheme) authority.Scheme {
+func forwardedScheme(h header, own authority.Scheme) authority.Scheme {
 	said := ""
-	if list := r.Header["Forwarded"]; len(list) > 0 {
+	if list := h.Values("Forwarded"); len(list) > 0 {
 		last := list[len(list)-1]
 		last = last[strings.LastIndexByte(last, ',')+1:]
 		for pair := range strings.SplitSeq(last, ";") {
@@ -72,7 +75,7 @@ func forwardedScheme(r *http.Request, own authority.Scheme) authority.Scheme {
 			}
 		}
 	}
-	if list := r.Header["X-Forwarded-Proto"]; said == "" && len(list) > 0 {
+	if list := h.Values("X-Forwarded-Proto"); said == "" && len(list) > 0 {
 		last := list[len(list)-1]
 		said = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/usher-http/usher"
@@ -12,7 +13,8 @@ import (
 
 // log writes the request's line. The query stays out of it: it is where tokens and names are. The handlers of slog
 // escape what a client can put into the rest.
-func (x *exchange) log(ctx context.Context, took time.Duration) {
+func (x *exchange) log(took time.Duration) {
+	ctx := context.Background()
 	level := slog.LevelInfo
 	switch {
 	case x.verdict.Reason == authority.NoFacts && x.conn == nil && x.status == 500:
@@ -28,10 +30,10 @@ func (x *exchange) log(ctx context.Context, took time.Duration) {
 	attrs = append(attrs,
 		slog.String("listener", x.entry.door.name),
 		slog.String("proto", x.proto),
-		slog.String("remote", r.RemoteAddr),
+		slog.String("remote", x.client.remote),
 		slog.String("method", r.Method),
-		slog.String("authority", r.Host),
-		slog.String("path", r.URL.EscapedPath()),
+		slog.String("authority", r.Authority),
+		slog.String("path", pathOf(r.Target)),
 		slog.Int("status", x.status),
 		slog.Int64("bytes", x.bytes),
 		slog.Float64("duration", took.Seconds()),
@@ -55,6 +57,12 @@ func (x *exchange) log(ctx context.Context, took time.Duration) {
 		attrs = append(attrs, slog.String("cure", cure))
 	}
 	x.rules.logger.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// pathOf is the target without the query.
+func pathOf(target string) string {
+	path, _, _ := strings.Cut(target, "?")
+	return path
 }
 
 // connAttrs tell what the connection's handshake proved.

@@ -1,29 +1,30 @@
 package gateway
 
 import (
-	"bufio"
-	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/usher-http/usher/authority"
+	"github.com/usher-http/usher/internal/message"
+	"github.com/usher-http/usher/internal/proxy"
 )
 
 // Not sent, but logged and counted: the client was gone before there was an answer. The number is nginx's.
 const statusClientGone = 499
 
-// An exchange is one request and its answer on the way through the gateway. It is the ResponseWriter of what is behind
-// it.
+// An exchange is one request and its answer on the way through the gateway, whatever the protocol.
 type exchange struct {
-	http.ResponseWriter
 	entry   *entry
 	rules   *rules
-	request *http.Request // as it came
+	request *message.Request
+	out     message.Responder
+	client  *peer
 	proto   string
 	started time.Time
+
 	conn    *authority.Conn // nil: no facts
 	verdict authority.Verdict
 	path    string // clean; empty until it is routed
@@ -33,25 +34,69 @@ type exchange struct {
 	status   int
 	bytes    int64
 	upstream string // the server that was asked last
-	body     *body  // nil: the request has none
 	aborted  bool   // the answer breaks off
-	stalled  *time.Timer
+	gone     atomic.Bool
+	call     proxy.Call
+	fields   message.Fields // of the answer; the room is used again
 }
 
-// Unwrap is for http.ResponseController.
-func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+// reset makes x ready for another request.
+func (x *exchange) reset() {
+	clear(x.fields[:cap(x.fields)])
+	x.call.Reset()
+	x.gone.Store(false)
+	x.entry, x.rules, x.request, x.out, x.client, x.conn = nil, nil, nil, nil, nil, nil
+	x.verdict, x.path, x.upstream, x.status, x.bytes = authority.Verdict{}, "", "", 0, 0
+	x.ordinary, x.aborted = false, false
+}
 
-func (x *exchange) WriteHeader(status int) {
-	h := x.Header()
-	// What an upstream says of its alternatives is not about us (RFC 7838 section 2.1: it would move our clients).
-	delete(h, "Alt-Svc")
-	if status >= 200 && x.status == 0 {
-		x.status = status
-		if alt := x.alternative(); alt != "" {
-			h["Alt-Svc"] = []string{alt}
+// A peer is what requests tell of whoever is at the other end of their connection.
+type peer struct {
+	remote string // address and port, as in the log
+	ip     string
+	// certificate is the leaf that was verified under the site's CAs, as Client-Cert has it (RFC 9440); empty: none.
+	certificate string
+}
+
+// cancel says that nobody waits for the answer any more. It may be called from any goroutine as long as the exchange lasts.
+func (x *exchange) cancel() {
+	x.gone.Store(true)
+	x.call.Cancel()
+}
+
+// answer begins the header section of an answer: fields for the caller to append to.
+func (x *exchange) answer() message.Fields { return x.fields[:0] }
+
+// respond sends the header section of the final answer. Date and Alt-Svc are the gateway's: what an upstream says of its
+// alternatives is not about us (RFC 7838 section 2.1: it would move our clients).
+func (x *exchange) respond(status int, f message.Fields, end bool) error {
+	x.status = status
+	dated := false
+	kept := f[:0]
+	for _, field := range f {
+		switch field.Name {
+		case "alt-svc":
+			continue
+		case "date":
+			dated = true
 		}
+		kept = append(kept, field)
 	}
-	x.ResponseWriter.WriteHeader(status)
+	f = kept
+	if !dated {
+		f = append(f, message.Field{Name: "date", Value: httpDate(time.Now())})
+	}
+	if alt := x.alternative(); alt != "" {
+		f = append(f, message.Field{Name: "alt-svc", Value: alt})
+	}
+	x.fields = f
+	return x.out.Respond(status, f, end)
+}
+
+// inform passes an interim answer on.
+func (x *exchange) inform(status int, f message.Fields) {
+	f = f.Without(func(name string) bool { return name == "alt-svc" })
+	x.out.Inform(status, f)
 }
 
 // alternative is what the response may say of HTTP/3. A gateway in front is what clients connect to, not this one.
@@ -62,75 +107,81 @@ func (x *exchange) alternative() string {
 	return *x.entry.door.altSvc.Load()
 }
 
-func (x *exchange) Write(p []byte) (int, error) {
-	if x.status == 0 {
-		x.WriteHeader(http.StatusOK)
-	}
-	x.limitWrite()
-	n, err := x.ResponseWriter.Write(p)
-	if x.stalled != nil {
-		x.stalled.Stop()
-	}
+func (x *exchange) write(p []byte) error {
+	n, err := x.out.Write(p)
 	x.bytes += int64(n)
-	return n, err
+	return err
 }
 
-// limitWrite limits how long a stream of HTTP/2 or 3 may wait for its client, whose flow control could keep it for ever
-// on a connection that is well. On HTTP/1.1 the connection has a limit of its own.
-func (x *exchange) limitWrite() {
-	d := x.rules.timeouts.Idle
-	if d == 0 || x.request.ProtoMajor == 1 {
+// whole answers with a header section and all of its content. The fields hold everything but the length.
+func (x *exchange) whole(status int, f message.Fields, length string, content []byte) {
+	f = append(f, message.Field{Name: "content-length", Value: length})
+	if len(content) == 0 || x.request.Method == http.MethodHead {
+		x.respond(status, f, true)
 		return
 	}
-	if x.stalled != nil {
-		x.stalled.Reset(d)
-		return
+	if x.respond(status, f, false) == nil && x.write(content) == nil {
+		x.out.Finish(nil)
 	}
-	control := http.NewResponseController(x.ResponseWriter)
-	x.stalled = time.AfterFunc(d, func() { control.SetWriteDeadline(time.Unix(1, 0)) })
 }
 
-// ReadFrom saves io.Copy from making a buffer for each file.
-func (x *exchange) ReadFrom(src io.Reader) (int64, error) {
-	buf := buffers.Get()
-	defer buffers.Put(buf)
-	return io.CopyBuffer(struct{ io.Writer }{x}, src, buf)
-}
-
-// Hijack is how upgrades take the connection over.
-func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	c, rw, err := http.NewResponseController(x.ResponseWriter).Hijack()
-	if err == nil {
-		x.status = http.StatusSwitchingProtocols
-	}
-	return c, rw, err
+// abort breaks the answer off so that the client notices.
+func (x *exchange) abort() {
+	x.aborted = true
+	x.out.Abort()
 }
 
 // fail answers with an error of ours. The text says nothing that the status does not say.
-func (x *exchange) fail(status int) {
+func (x *exchange) fail(status int, more ...message.Field) {
 	x.ordinary = false
-	h := x.Header()
-	for _, name := range []string{"Content-Encoding", "Etag", "Last-Modified", "Cache-Control"} {
-		delete(h, name)
-	}
 	text := strconv.Itoa(status) + " " + http.StatusText(status) + "\n"
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Length", strconv.Itoa(len(text)))
+	f := append(x.answer(),
+		message.Field{Name: "content-type", Value: "text/plain; charset=utf-8"},
+		message.Field{Name: "x-content-type-options", Value: "nosniff"})
 	if status != http.StatusNotFound && status != http.StatusMethodNotAllowed {
-		h.Set("Cache-Control", "no-store")
+		f = append(f, message.Field{Name: "cache-control", Value: "no-store"})
 	}
-	x.WriteHeader(status)
-	if x.request.Method != http.MethodHead {
-		io.WriteString(x, text)
-	}
+	x.whole(status, append(f, more...), strconv.Itoa(len(text)), []byte(text))
 }
 
-// bufferPool holds the buffers for copying. It is an httputil.BufferPool.
-type bufferPool struct{ pool sync.Pool }
+// refuse answers with what the guard says to a request that is not to be served.
+func (x *exchange) refuse() {
+	q := usherRequest(x.request)
+	a := x.entry.gateway.guard.Refusal(x.verdict, &q, x.request.Target, x.request.Fields.Values("accept"))
+	f := append(x.answer(), message.Field{Name: "cache-control", Value: "no-store"})
+	if a.Location != "" {
+		f = append(f, message.Field{Name: "location", Value: a.Location})
+	}
+	if a.Allow != "" {
+		f = append(f, message.Field{Name: "allow", Value: a.Allow})
+	}
+	if a.ContentType != "" {
+		f = append(f, message.Field{Name: "content-type", Value: a.ContentType},
+			message.Field{Name: "x-content-type-options", Value: "nosniff"})
+	}
+	if a.Close {
+		x.out.Last()
+	}
+	x.whole(a.Status, f, a.ContentLength, a.Body)
+}
 
-var buffers = &bufferPool{sync.Pool{New: func() any { return new([32 << 10]byte) }}}
+// httpDate is the time as Date has it. It changes once a second.
+func httpDate(now time.Time) string {
+	second := now.Unix()
+	if d := date.Load(); d != nil && d.second == second {
+		return d.text
+	}
+	d := &dateText{second, now.UTC().Format(http.TimeFormat)}
+	date.Store(d)
+	return d.text
+}
 
-func (b *bufferPool) Get() []byte { return b.pool.Get().(*[32 << 10]byte)[:] }
+type dateText struct {
+	second int64
+	text   string
+}
 
-func (b *bufferPool) Put(p []byte) { b.pool.Put((*[32 << 10]byte)(p)) }
+var date atomic.Pointer[dateText]
+
+// buffers are for copying content.
+var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}

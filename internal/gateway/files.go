@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
+
+	"github.com/usher-http/usher/internal/message"
 )
 
 // files serves a folder: what is behind the route's path is looked up in it. Nothing outside of the folder is served,
@@ -23,10 +25,12 @@ func newFiles(dir string) (*files, error) {
 
 const indexFile = "index.html"
 
-func (a *files) serve(x *exchange, r *http.Request, at *route) {
+func (a *files) waits() bool { return true }
+
+func (a *files) serve(x *exchange, at *route) {
+	r := x.request
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		x.Header().Set("Allow", "GET, HEAD")
-		x.fail(http.StatusMethodNotAllowed)
+		x.fail(http.StatusMethodNotAllowed, message.Field{Name: "allow", Value: "GET, HEAD"})
 		return
 	}
 	name := at.below(x.path)
@@ -45,7 +49,7 @@ func (a *files) serve(x *exchange, r *http.Request, at *route) {
 		x.fail(http.StatusNotFound)
 		return
 	case info.IsDir() && !isFolder:
-		a.toFolder(x, r)
+		a.toFolder(x)
 		return
 	case info.IsDir():
 		name += "/" + indexFile
@@ -66,17 +70,16 @@ func (a *files) serve(x *exchange, r *http.Request, at *route) {
 	}
 	defer f.Close()
 	x.ordinary = true
-	http.ServeContent(x, r, info.Name(), info.ModTime(), f)
+	x.serveHTTP(func(w http.ResponseWriter, r *http.Request) { http.ServeContent(w, r, info.Name(), info.ModTime(), f) })
 }
 
 // toFolder adds the slash without which relative links in index.html lead astray. The path is clean: it does not begin
 // with two slashes, which would name another host.
-func (a *files) toFolder(x *exchange, r *http.Request) {
-	to := url.URL{Path: x.path + "/", RawQuery: r.URL.RawQuery}
+func (a *files) toFolder(x *exchange) {
+	to := url.URL{Path: x.path + "/"}
+	_, to.RawQuery, _ = strings.Cut(x.request.Target, "?")
 	x.ordinary = true
-	x.Header().Set("Location", to.String())
-	x.Header().Set("Content-Length", "0")
-	x.WriteHeader(http.StatusMovedPermanently)
+	x.whole(http.StatusMovedPermanently, append(x.answer(), message.Field{Name: "location", Value: to.String()}), "0", nil)
 }
 
 func hidden(name string) bool {

@@ -1,43 +1,60 @@
 package gateway
 
 import (
-	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/usher-http/usher/internal/gateway/config"
+	"github.com/usher-http/usher/internal/message"
 )
 
-// respond is a fixed answer, to whatever method.
-type respond struct{ config.Respond }
+// respond is a fixed answer, to whatever method. Everything of it is made beforehand.
+type respond struct {
+	status  int
+	fields  message.Fields
+	length  string
+	content []byte
+}
 
-func (a *respond) serve(x *exchange, r *http.Request, _ *route) {
-	x.ordinary = true
-	h := x.Header()
-	for name, values := range a.Header {
-		h[name] = values
+func newRespond(in *config.Respond) *respond {
+	a := &respond{status: in.Status, length: strconv.Itoa(len(in.Body)), content: []byte(in.Body)}
+	for _, name := range slices.Sorted(maps.Keys(in.Header)) {
+		for _, value := range in.Header[name] {
+			a.fields = append(a.fields, message.Field{Name: strings.ToLower(name), Value: value})
+		}
 	}
-	if a.Status == http.StatusNoContent || a.Status == http.StatusNotModified {
-		x.WriteHeader(a.Status)
+	if !a.fields.Has("content-type") && in.Body != "" && !a.bare() {
+		a.fields = append(a.fields, message.Field{Name: "content-type", Value: "text/plain; charset=utf-8"})
+	}
+	return a
+}
+
+// bare holds for answers that have no content (RFC 9110 sections 15.3.5 and 15.4.5).
+func (a *respond) bare() bool {
+	return a.status == http.StatusNoContent || a.status == http.StatusNotModified
+}
+
+func (a *respond) waits() bool { return false }
+
+func (a *respond) serve(x *exchange, _ *route) {
+	x.ordinary = true
+	f := append(x.answer(), a.fields...)
+	if a.bare() {
+		x.respond(a.status, f, true)
 		return
 	}
-	if h["Content-Type"] == nil && a.Body != "" {
-		h.Set("Content-Type", "text/plain; charset=utf-8")
-	}
-	h.Set("Content-Length", strconv.Itoa(len(a.Body)))
-	x.WriteHeader(a.Status)
-	if r.Method != http.MethodHead {
-		io.WriteString(x, a.Body)
-	}
+	x.whole(a.status, f, a.length, a.content)
 }
 
 // redirect sends clients elsewhere.
 type redirect struct{ config.Redirect }
 
-func (a *redirect) serve(x *exchange, _ *http.Request, _ *route) {
+func (a *redirect) waits() bool { return false }
+
+func (a *redirect) serve(x *exchange, _ *route) {
 	x.ordinary = true
-	h := x.Header()
-	h.Set("Location", a.To)
-	h.Set("Content-Length", "0")
-	x.WriteHeader(a.Status)
+	x.whole(a.Status, append(x.answer(), message.Field{Name: "location", Value: a.To}), "0", nil)
 }

@@ -106,55 +106,29 @@ func (g *Gateway) baseTLS() *tls.Config {
 	}
 }
 
-// newTCP makes the server for HTTP/1.1 and HTTP/2. What can fail fails here.
-func (l *listener) newTCP() (*front, error) {
-	g := l.gateway
-	srv := &http.Server{
-		Handler:                      &entry{g, l.door},
-		ReadHeaderTimeout:            l.timeouts.Header,
-		IdleTimeout:                  l.timeouts.Idle,
-		MaxHeaderBytes:               maxHeaderBytes,
-		ConnContext:                  g.guard.OnListener(l.name),
-		ConnState:                    connState,
-		BaseContext:                  func(net.Listener) context.Context { return g.hard },
-		ErrorLog:                     g.serverLog(l.name),
-		DisableGeneralOptionsHandler: true,
-		Protocols:                    new(http.Protocols),
-		// Peers that vanish without a word are found by a ping.
-		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 250, SendPingTimeout: l.timeouts.Idle},
-	}
-	srv.Protocols.SetHTTP1(l.spec.H1)
-	srv.Protocols.SetHTTP2(l.spec.H2)
-	f := &front{key: l.key(), served: make(chan struct{})}
-	serve := srv.Serve
-	if l.https {
-		srv.TLSConfig = g.baseTLS()
-		if err := g.guard.Prepare(srv, "", ""); err != nil {
-			return nil, fmt.Errorf("listener %q: %w", l.name, err)
-		}
-		serve = func(in net.Listener) error { return g.guard.ServeTLS(srv, in, "", "") }
-	}
-	f.serve = func() error {
-		return serve(l.socket.lend(func(c net.Conn) *conn { return l.newConn(c) }))
-	}
-	f.shutdown = func(ctx context.Context) error { return shutdown(ctx, srv) }
-	f.close = func() { srv.Close() }
-	return f, nil
-}
-
-// How often a server that shuts down looks for connections that came late.
-const tellEvery = 250 * time.Millisecond
-
-// shutdown is srv.Shutdown for connections of HTTP/2, too, whose handshake ends after it began. Shutdown sends GOAWAY to those
-// alone that are there when it is called; others would hold it up until ctx ends. So it is called again and again.
-func shutdown(ctx context.Context, srv *http.Server) error {
-	for {
-		round, cancel := context.WithTimeout(ctx, tellEvery)
-		err := srv.Shutdown(round)
-		cancel()
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
+// newTCP makes the server for HTTP/1.1 and HTTP/2.
+func (l *listener) newTCP() *front {
+	srv := newTCPServer(l)
+	var lent *lease
+	begun := make(chan struct{})
+	return &front{
+		key:    l.key(),
+		served: make(chan struct{}),
+		serve: func() error {
+			lent = l.socket.lend(func(c net.Conn) *conn { return l.newConn(c) })
+			close(begun)
+			return srv.serve(lent)
+		},
+		shutdown: func(ctx context.Context) error {
+			<-begun
+			lent.Close()
+			return srv.shutdown(ctx)
+		},
+		close: func() {
+			<-begun
+			lent.Close()
+			srv.close()
+		},
 	}
 }
 

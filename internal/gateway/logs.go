@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,44 +10,17 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/usher-http/usher/internal/accesslog"
 	"github.com/usher-http/usher/internal/gateway/config"
 )
-
-// An output is where the log goes. Its target can be replaced while others write, so that a reload opens a log file
-// anew (after a rotation, say) and no line is lost.
-type output struct {
-	mu     sync.Mutex
-	target io.Writer // nil: nowhere
-	closer io.Closer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.target == nil {
-		return len(p), nil
-	}
-	return o.target.Write(p)
-}
-
-func (o *output) replace(w io.Writer, c io.Closer) {
-	o.mu.Lock()
-	old := o.closer
-	o.target, o.closer = w, c
-	o.mu.Unlock()
-	if old != nil {
-		old.Close()
-	}
-}
-
-func (o *output) close() { o.replace(nil, nil) }
 
 // openOutput opens what log.output names. The closer is nil where there is nothing to close.
 func openOutput(name string, override io.Writer) (io.Writer, io.Closer, error) {
 	switch {
 	case override != nil:
-		return override, nil, nil
+		return lineByLine{override}, nil, nil
 	case name == "stderr":
 		return os.Stderr, nil, nil
 	case name == "stdout":
@@ -58,6 +32,57 @@ func openOutput(name string, override io.Writer) (io.Writer, io.Closer, error) {
 	}
 	return f, f, nil
 }
+
+// lineByLine has each line written by itself, as writers within the process expect it.
+type lineByLine struct{ writer io.Writer }
+
+func (w lineByLine) Write(p []byte) (n int, err error) {
+	for line := range bytes.Lines(p) {
+		m, err := w.writer.Write(line)
+		n += m
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// An accessLog is how one configuration has requests logged. nil: not at all.
+type accessLog struct {
+	output *output
+	level  slog.Level // the lowest that is logged
+	text   bool       // else JSON
+}
+
+func newAccessLog(o *output, c config.Log) *accessLog {
+	if !c.Access {
+		return nil
+	}
+	return &accessLog{output: o, level: c.Level, text: c.Format == "text"}
+}
+
+// enabled reports whether lines of that level are written.
+func (a *accessLog) enabled(level slog.Level) bool { return a != nil && level >= a.level }
+
+// write writes the line of a request that ended at t, whose level is enabled. Warnings and errors are written at once. l is
+// the caller's again when write has returned.
+func (a *accessLog) write(t time.Time, level slog.Level, l *accesslog.Line) {
+	buf := lineBuffers.Get().(*[]byte)
+	if a.text {
+		*buf = accesslog.AppendText((*buf)[:0], t, level, l)
+	} else {
+		*buf = accesslog.AppendJSON((*buf)[:0], t, level, l)
+	}
+	a.output.gather(*buf, level >= slog.LevelWarn)
+	if cap(*buf) <= maxLineBuffer {
+		lineBuffers.Put(buf)
+	}
+}
+
+// Buffers that a long path made larger are not kept.
+const maxLineBuffer = 8 << 10
+
+var lineBuffers = sync.Pool{New: func() any { return new(make([]byte, 0, 1<<10)) }}
 
 func newLogger(w io.Writer, c config.Log) *slog.Logger {
 	o := &slog.HandlerOptions{Level: c.Level}

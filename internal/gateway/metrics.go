@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"net/http"
 	"runtime"
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,15 +14,16 @@ import (
 	"github.com/usher-http/usher/authority"
 )
 
-// metrics are the counters of one gateway, in a registry of their own: several gateways in a process do not meet.
+// metrics are the counters of one gateway, in a registry of their own: several gateways in a process do not meet. What every
+// request counts is found without a look at labels.
 type metrics struct {
 	registry        *prometheus.Registry
-	verdicts        *prometheus.CounterVec
-	observed        *prometheus.CounterVec
+	verdicts        *series[prometheus.Counter]
+	observed        *series[prometheus.Counter]
 	handshakes      *prometheus.CounterVec
 	handshakeErrors prometheus.Counter
-	requests        *prometheus.CounterVec
-	duration        *prometheus.HistogramVec
+	requests        *series[prometheus.Counter]
+	duration        *series[prometheus.Observer]
 	connections     *prometheus.GaugeVec
 	misdirected     prometheus.Counter
 	upstreamErrors  *prometheus.CounterVec
@@ -36,16 +36,20 @@ func newMetrics(version string) *metrics {
 	if version == "" {
 		version = "unknown"
 	}
+	verdicts := counters("usher_verdicts_total", "Requests by the reason of their verdict.", "reason", "proto")
+	observed := counters("usher_would_refuse_total", "Requests that observe mode served and enforce mode would refuse.", "reason", "proto")
+	requests := counters("usher_requests_total", "Requests by status. 499: the client went away first.", "status", "proto")
+	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "usher_request_duration_seconds",
+		Help: "From the request's header section to the end of the response.", Buckets: prometheus.DefBuckets}, []string{"proto"})
 	m := &metrics{
 		registry:   prometheus.NewRegistry(),
-		verdicts:   counters("usher_verdicts_total", "Requests by the reason of their verdict.", "reason", "proto"),
-		observed:   counters("usher_would_refuse_total", "Requests that observe mode served and enforce mode would refuse.", "reason", "proto"),
+		verdicts:   byReason(verdicts),
+		observed:   byReason(observed),
+		requests:   byStatus(requests),
+		duration:   byProto(duration),
 		handshakes: counters("usher_handshakes_total", "TLS and QUIC handshakes that succeeded.", "resumed", "proto"),
 		handshakeErrors: prometheus.NewCounter(prometheus.CounterOpts{Name: "usher_handshake_errors_total",
 			Help: "TLS handshakes over TCP that failed. Connections that sent no byte do not count."}),
-		requests: counters("usher_requests_total", "Requests by status. 499: the client went away first.", "status", "proto"),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "usher_request_duration_seconds",
-			Help: "From the request's header section to the end of the response.", Buckets: prometheus.DefBuckets}, []string{"proto"}),
 		connections: gauges("usher_connections", "Open connections. The protocol is none until it is known.", "listener", "proto"),
 		misdirected: prometheus.NewCounter(prometheus.CounterOpts{Name: "usher_upstream_misdirected_total",
 			Help: "Responses 421 of upstreams, answered with 502."}),
@@ -57,7 +61,7 @@ func newMetrics(version string) *metrics {
 	}
 	build := gauges("usher_build_info", "1.", "version", "goversion")
 	build.WithLabelValues(version, runtime.Version()).Set(1)
-	m.registry.MustRegister(m.verdicts, m.observed, m.handshakes, m.handshakeErrors, m.requests, m.duration, m.connections,
+	m.registry.MustRegister(verdicts, observed, requests, duration, m.handshakes, m.handshakeErrors, m.connections,
 		m.misdirected, m.upstreamErrors, m.reloads, m.lastReload, m.notAfter, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.reloads.WithLabelValues("ok")
@@ -78,15 +82,15 @@ func (m *metrics) handler() http.Handler {
 }
 
 func (m *metrics) verdict(v authority.Verdict, c *authority.Conn, proto string) {
-	m.verdicts.WithLabelValues(v.Reason.String(), proto).Inc()
+	m.verdicts.of(int(v.Reason), proto).Inc()
 	if waived := usher.Observed(v, c); v.Served() && waived != authority.OK {
-		m.observed.WithLabelValues(waived.String(), proto).Inc()
+		m.observed.of(int(waived), proto).Inc()
 	}
 }
 
 func (m *metrics) request(status int, proto string, took time.Duration) {
-	m.requests.WithLabelValues(strconv.Itoa(status), proto).Inc()
-	m.duration.WithLabelValues(proto).Observe(took.Seconds())
+	m.requests.of(status, proto).Inc()
+	m.duration.of(0, proto).Observe(took.Seconds())
 }
 
 // handshake is for tls.Config.VerifyConnection, which runs at the end of full handshakes and of resumptions.

@@ -1,13 +1,13 @@
 package gateway
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"runtime/debug"
 	"time"
 
 	"github.com/usher-http/usher"
+	"github.com/usher-http/usher/internal/message"
 )
 
 // An entry is where the requests of a listener come in, whatever the protocol.
@@ -16,96 +16,77 @@ type entry struct {
 	door    *door
 }
 
-func (e *entry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	e.gateway.flights.begin()
-	defer e.gateway.flights.end()
-	x := &exchange{
-		ResponseWriter: w,
-		entry:          e,
-		rules:          e.gateway.rules.Load(),
-		request:        r,
-		proto:          protoOf(r),
-		started:        time.Now(),
-	}
-	defer x.end()
-	x.serve(r)
-	// What is answered here, not by an upstream, is answered without a look at the body. Refuse has seen to its own.
-	if x.verdict.Served() && x.status != 0 && x.upstream == "" {
-		usher.Settle(x, r)
-	}
+// usherRequest is a request as the guard looks at it.
+func usherRequest(r *message.Request) usher.Request {
+	return usher.Request{Method: r.Method, Scheme: r.Scheme, Authority: r.Authority, Hosts: r.Hosts, Protocol: r.Protocol, Header: &r.Fields}
 }
 
-// serve is the pipeline: guard, route, action.
-func (x *exchange) serve(r *http.Request) {
-	x.watch(r)
+// admit is the pipeline up to the action: guard, path, route. It answers what goes no further, and returns nil then. The verdict
+// is in the exchange already.
+func (x *exchange) admit() *route {
+	g := x.entry.gateway
 	if d := x.entry.door; d.gone.Load() && !d.https {
 		// The table knows nothing of this listener any more, and a plaintext connection has no facts of its own.
-		x.Header().Set("Connection", "close")
+		x.out.Last()
 		x.fail(http.StatusServiceUnavailable)
-		return
+		return nil
 	}
-	g := x.entry.gateway
-	x.verdict = g.guard.Decide(r)
-	x.conn = g.guard.Conn(r)
 	g.metrics.verdict(x.verdict, x.conn, x.proto)
 	if !x.verdict.Served() {
-		g.guard.Refuse(x, r, x.verdict)
-		return
+		x.refuse()
+		return nil
 	}
 	if x.verdict.Close {
 		// It was told of origins that it may no longer carry: the client should come back on another connection.
-		x.Header().Set("Connection", "close")
+		x.out.Last()
 	}
-	r = g.guard.Admit(r, x.verdict)
-	if r.Method == http.MethodOptions && r.RequestURI == "*" {
-		x.Header().Set("Content-Length", "0")
-		x.WriteHeader(http.StatusOK)
-		return
+	r := x.request
+	if r.Method == http.MethodOptions && r.Target == "*" {
+		x.whole(http.StatusOK, x.answer(), "0", nil)
+		return nil
 	}
-	path, ok := cleanPath(r)
+	path, ok := cleanPath(r.Target)
 	if !ok {
 		x.fail(http.StatusBadRequest)
-		return
+		return nil
 	}
 	x.path = path
 	rs, _ := usher.Value(x.verdict).(*routes)
 	if rs == nil {
 		x.fail(http.StatusInternalServerError)
-		return
+		return nil
 	}
 	at := rs.find(path)
 	if at == nil {
 		x.fail(http.StatusNotFound)
-		return
+		return nil
 	}
-	at.action.serve(x, r, at)
+	if _, tunnels := at.action.(*upstream); r.Method == http.MethodConnect && (!tunnels || r.Protocol != "websocket") {
+		// An extended CONNECT for what is not spoken here (RFC 9220 section 3). A 2xx would say that the tunnel stands.
+		x.fail(http.StatusNotImplemented)
+		return nil
+	}
+	return at
 }
 
-// end runs when the action has returned or panicked.
+// end runs when the action has returned or panicked: it is deferred.
 func (x *exchange) end() {
-	switch p := recover(); {
-	case p == nil:
-	case p == http.ErrAbortHandler:
-		x.aborted = true
-	default:
+	if p := recover(); p != nil {
 		x.rules.logger.Error("panic", "error", fmt.Sprint(p), "stack", string(debug.Stack()))
 		if x.status == 0 {
 			x.fail(http.StatusInternalServerError)
 		} else {
-			x.aborted = true
+			x.abort()
 		}
 	}
 	switch {
 	case x.status != 0:
-	case x.aborted || x.request.Context().Err() != nil:
+	case x.aborted || x.gone.Load():
 		x.status = statusClientGone
 	default:
-		x.WriteHeader(http.StatusOK)
+		x.fail(http.StatusInternalServerError)
 	}
 	took := time.Since(x.started)
 	x.entry.gateway.metrics.request(x.status, x.proto, took)
-	x.log(context.WithoutCancel(x.request.Context()), took)
-	if x.aborted {
-		panic(http.ErrAbortHandler)
-	}
+	x.log(took)
 }

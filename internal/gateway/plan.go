@@ -67,10 +67,7 @@ func (n *listener) takeOver(ctx context.Context, old *listener) error {
 	case old.tcp != nil && old.tcp.key == n.key():
 		n.tcp, n.door = old.tcp, old.door
 	default:
-		var err error
-		if n.tcp, err = n.newTCP(); err != nil {
-			return err
-		}
+		n.tcp = n.newTCP()
 	}
 	switch {
 	case n.socket.udp == nil:

@@ -2,11 +2,12 @@ package gateway
 
 import (
 	"fmt"
-	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/usher-http/usher/internal/gateway/config"
+	"github.com/usher-http/usher/internal/message"
 )
 
 // routes are what a site does with its requests.
@@ -27,7 +28,9 @@ type route struct {
 
 // An action answers a request that was admitted and routed.
 type action interface {
-	serve(x *exchange, r *http.Request, at *route)
+	serve(x *exchange, at *route)
+	// waits says that it may wait for a disk or a server. What does not is answered where it was read.
+	waits() bool
 }
 
 func newRoutes(from []config.Route, t config.Timeouts) (*routes, error) {
@@ -39,7 +42,7 @@ func newRoutes(from []config.Route, t config.Timeouts) (*routes, error) {
 		case in.Upstream != nil:
 			rt.action = newUpstream(in.Upstream, t)
 		case in.Respond != nil:
-			rt.action = &respond{*in.Respond}
+			rt.action = newRespond(in.Respond)
 		case in.Redirect != nil:
 			rt.action = &redirect{*in.Redirect}
 		case in.Files != "":
@@ -87,19 +90,22 @@ func (rt *route) below(path string) string {
 func (rs *routes) closeIdle() {
 	for _, rt := range rs.list {
 		if u, ok := rt.action.(*upstream); ok {
-			u.transport.CloseIdleConnections()
+			u.closeIdle()
 		}
 	}
 }
 
-// cleanPath returns the path by which a request is routed; ok is false where it must not be served.
-func cleanPath(r *http.Request) (path string, ok bool) {
-	path = r.URL.Path
-	if path == "" {
-		path = "/" // "GET http://host HTTP/1.1"
-	}
-	if path[0] != '/' {
+// cleanPath returns the path by which a request for the target is routed; ok is false where it must not be served.
+func cleanPath(target string) (path string, ok bool) {
+	path, _, _ = strings.Cut(target, "?")
+	if path == "" || path[0] != '/' || strings.IndexByte(target, '#') >= 0 || !message.ValidTarget(target) {
 		return "", false
+	}
+	if strings.IndexByte(path, '%') >= 0 {
+		var err error
+		if path, err = url.PathUnescape(path); err != nil {
+			return "", false
+		}
 	}
 	if !strings.Contains(path, "//") && !strings.Contains(path, "/.") && strings.IndexByte(path, '\\') < 0 {
 		return path, true

@@ -5,140 +5,218 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"time"
+	"net/url"
 
 	"github.com/usher-http/usher/internal/gateway/config"
+	"github.com/usher-http/usher/internal/message"
+	"github.com/usher-http/usher/internal/proxy"
 )
 
 // An upstream passes requests on to a set of equal servers.
-type upstream struct {
-	transport *http.Transport
-	proxy     *httputil.ReverseProxy
-}
-
-const (
-	upstreamIdle       = 90 * time.Second
-	upstreamIdlePerURL = 256
-)
+type upstream struct{ servers *proxy.Rotation }
 
 func newUpstream(in *config.Upstream, t config.Timeouts) *upstream {
-	dialer := &net.Dialer{Timeout: t.Connect, KeepAlive: 30 * time.Second}
-	secured := &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		ServerName: in.SNI, // empty: the transport puts the URL's host there
-		RootCAs:    in.CAs,
+	var servers []*proxy.Server
+	for _, u := range in.URLs {
+		servers = append(servers, proxy.NewServer(upstreamServer(in, u, t)))
 	}
-	if in.Certificate != nil {
-		secured.Certificates = []tls.Certificate{*in.Certificate}
-	}
-	u := &upstream{transport: &http.Transport{
-		// No proxy from the environment: what is in the file is what is asked.
-		DialContext:            dialer.DialContext,
-		TLSClientConfig:        secured,
-		TLSHandshakeTimeout:    t.Connect,
-		ResponseHeaderTimeout:  t.FirstByte,
-		MaxResponseHeaderBytes: 1 << 20,
-		MaxIdleConnsPerHost:    upstreamIdlePerURL,
-		IdleConnTimeout:        upstreamIdle,
-		DisableCompression:     true, // the client's Accept-Encoding is what counts
-		ForceAttemptHTTP2:      true,
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 30 * time.Second},
-	}}
-	u.proxy = &httputil.ReverseProxy{
-		Rewrite:        rewrite,
-		Transport:      newRotation(in.URLs, u.transport),
-		BufferPool:     buffers,
-		ErrorLog:       log.New(io.Discard, "", 0), // what it would say is in the access log: aborted
-		ModifyResponse: refuseMisdirected,
-		ErrorHandler:   upstreamFailed,
-	}
-	return u
+	return &upstream{proxy.NewRotation(servers...)}
 }
 
-type exchangeKey struct{}
+func upstreamServer(in *config.Upstream, u *url.URL, t config.Timeouts) proxy.Config {
+	c := proxy.Config{
+		Address:   u.Host,
+		Connect:   t.Connect,
+		FirstByte: t.FirstByte,
+		Idle:      t.Idle,
+		Whole:     t.Whole,
+	}
+	port := "80"
+	if u.Scheme == "https" {
+		port = "443"
+		c.FixedSNI = in.SNI != ""
+		c.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: in.SNI, RootCAs: in.CAs, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
+		if in.SNI == "" {
+			c.TLS.ServerName = u.Hostname()
+		}
+		if in.Certificate != nil {
+			c.TLS.Certificates = []tls.Certificate{*in.Certificate}
+		}
+	}
+	if u.Port() == "" {
+		c.Address = net.JoinHostPort(u.Hostname(), port)
+	}
+	return c
+}
 
-func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
+// closeIdle lets go of connections that nobody will ask for again.
+func (u *upstream) closeIdle() { u.servers.CloseIdle() }
 
-func (u *upstream) serve(x *exchange, r *http.Request, _ *route) {
+func (u *upstream) waits() bool { return true }
+
+func (u *upstream) serve(x *exchange, _ *route) {
 	x.ordinary = true
-	ctx := context.WithValue(r.Context(), exchangeKey{}, x)
-	if ctx.Value(http.ServerContextKey) == nil {
-		// HTTP/3: without it ReverseProxy ends a response that its upstream broke off as if it were complete.
-		ctx = context.WithValue(ctx, http.ServerContextKey, new(http.Server))
+	x.forward()
+	if x.call.Inform == nil {
+		x.call.Inform, x.call.PassedOver = x.inform, x.passedOver
 	}
-	u.proxy.ServeHTTP(x, r.WithContext(ctx))
+	res, server, err := u.servers.Do(&x.call, x.request)
+	x.upstream = server.Address()
+	if err != nil {
+		x.upstreamFailed(err)
+		return
+	}
+	defer res.Close()
+	if body := x.request.Body; body != nil {
+		defer body.Stop()
+	}
+	switch {
+	case res.Status == http.StatusSwitchingProtocols:
+		x.tunnel(res)
+	case x.request.Method == http.MethodConnect && res.Status < 300:
+		// To an extended CONNECT it would say that the tunnel stands (RFC 8441 section 5).
+		x.upstreamFailed(errNoUpgrade)
+	default:
+		x.pass(res)
+	}
 }
 
-// misdirectedError is an upstream's own 421: an answer about our connection to it. It never goes to the client, who could
-// do nothing about it but come back.
-type misdirectedError struct{ server string }
+// passedOver is told that a server could not be reached and that another one is asked.
+func (x *exchange) passedOver(s *proxy.Server, err error) {
+	x.rules.logger.LogAttrs(context.Background(), slog.LevelWarn, "upstream failed, the next one is tried",
+		slog.String("upstream", s.Address()), slog.String("error", err.Error()))
+}
 
-func (e *misdirectedError) Error() string { return "the upstream " + e.server + " answered 421" }
-
-const misdirectedCure = "the upstream takes the connection for one that is not made for this host: set the upstream's sni to a " +
-	"name that it serves, or add the host to its sites"
-
-func refuseMisdirected(res *http.Response) error {
-	if res.StatusCode == http.StatusMisdirectedRequest {
-		return &misdirectedError{res.Request.URL.Host}
+// pass gives the upstream's answer to the client as it comes.
+func (x *exchange) pass(res *proxy.Response) {
+	end := res.NoBody || res.Length == 0
+	if x.respond(res.Status, append(x.answer(), res.Fields...), end) != nil {
+		x.aborted = true
+		return
 	}
-	return nil
+	if end {
+		return
+	}
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	for {
+		if !res.Buffered() {
+			x.out.Flush() // what is there need not wait for what comes
+		}
+		n, err := res.Read(buf[:])
+		if n > 0 && x.write(buf[:n]) != nil {
+			x.aborted = true
+			return
+		}
+		if err == io.EOF {
+			x.out.Finish(res.Trailers())
+			return
+		}
+		if err != nil {
+			x.abort()
+			return
+		}
+	}
+}
+
+var errNoUpgrade = errors.New("the upstream did not change to the protocol that was asked for")
+
+// tunnel connects the two ends of an upgraded connection.
+func (x *exchange) tunnel(res *proxy.Response) {
+	server, err := res.Tunnel()
+	if err != nil {
+		x.upstreamFailed(err)
+		return
+	}
+	defer server.Close()
+	f := append(x.answer(), res.Fields...)
+	if x.request.Method == http.MethodConnect {
+		// It answers a key that the client did not send (RFC 8441 section 5).
+		f = f.Without(func(name string) bool { return name == "sec-websocket-accept" })
+	}
+	client, err := x.out.Tunnel(f)
+	if err != nil {
+		x.aborted = true
+		return
+	}
+	x.status = http.StatusSwitchingProtocols
+	if x.request.Method == http.MethodConnect {
+		x.status = http.StatusOK
+	}
+	done := make(chan struct{})
+	go func() {
+		io.Copy(server, client)
+		closeWrite(server)
+		close(done)
+	}()
+	n, _ := io.Copy(client, server)
+	x.bytes += n
+	// Whoever ends first ends both: a client that still sends is not read by anybody.
+	client.Close()
+	server.Close()
+	<-done
+}
+
+// closeWrite says that nothing more comes, where that can be said.
+func closeWrite(c io.Closer) {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+		return
+	}
+	c.Close()
 }
 
 // upstreamFailed answers for an upstream that did not.
-func upstreamFailed(w http.ResponseWriter, r *http.Request, err error) {
-	x := w.(*exchange)
-	kind, status := classify(x, r, err)
+func (x *exchange) upstreamFailed(err error) {
+	kind, status := x.classify(err)
 	m := x.entry.gateway.metrics
 	m.upstreamErrors.WithLabelValues(kind).Inc()
 	switch kind {
 	case "client_gone":
-		x.aborted = true
+		x.abort()
 		return
 	case "request_body":
-		x.Header().Set("Connection", "close")
+		x.out.Last()
 		x.fail(status)
 		return
 	}
 	attrs := []slog.Attr{
 		slog.String("kind", kind),
 		slog.String("upstream", x.upstream),
-		slog.String("authority", x.request.Host),
+		slog.String("authority", x.request.Authority),
 		slog.String("error", err.Error()),
 	}
-	if kind == "misdirected" {
+	var misdirected *proxy.MisdirectedError
+	if errors.As(err, &misdirected) {
 		m.misdirected.Inc()
-		attrs = append(attrs, slog.String("cure", misdirectedCure))
+		attrs = append(attrs, slog.String("cure", misdirected.Cure()))
 	}
-	x.rules.logger.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelWarn, "upstream failed", attrs...)
+	x.rules.logger.LogAttrs(context.Background(), slog.LevelWarn, "upstream failed", attrs...)
 	x.fail(status)
 }
 
-func classify(x *exchange, r *http.Request, err error) (kind string, status int) {
-	var misdirected *misdirectedError
-	var limit net.Error
-	fault := x.body.fault()
+func (x *exchange) classify(err error) (kind string, status int) {
+	var content *proxy.BodyError
+	var misdirected *proxy.MisdirectedError
+	var limit *proxy.TimeoutError
+	var connect *proxy.ConnectError
 	switch {
-	case fault == http.StatusRequestTimeout: // net/http then takes the client for gone
-		return "request_body", fault
-	case r.Context().Err() != nil:
+	case errors.Is(err, message.ErrBodyTimeout): // net/http then takes the client for gone
+		return "request_body", http.StatusRequestTimeout
+	case x.gone.Load():
 		return "client_gone", statusClientGone
-	case fault != 0:
-		return "request_body", fault
-	}
-	if errors.As(err, &misdirected) {
+	case errors.As(err, &content):
+		return "request_body", http.StatusBadRequest
+	case errors.As(err, &misdirected):
 		return "misdirected", http.StatusBadGateway
 	}
 	kind, status = "failed", http.StatusBadGateway
-	if errors.As(err, &limit) && limit.Timeout() {
+	if errors.As(err, &limit) {
 		kind, status = "timeout", http.StatusGatewayTimeout
 	}
-	var connect *connectError
 	if errors.As(err, &connect) {
 		kind = "connect"
 	}

@@ -142,7 +142,7 @@ type Log struct {
 // Timeouts are the time limits; 0 means none, but for Drain: nothing is waited for.
 type Timeouts struct {
 	Handshake, Header, Body, Idle time.Duration
-	Connect, FirstByte            time.Duration
+	Connect, FirstByte, Whole     time.Duration
 	Drain                         time.Duration
 }
 

@@ -55,7 +55,7 @@ func (k *checker) checkTimeouts() Timeouts {
 	return Timeouts{
 		Handshake: time.Duration(spec.Handshake), Header: time.Duration(spec.Header), Body: time.Duration(spec.Body),
 		Idle: time.Duration(spec.Idle), Connect: time.Duration(spec.Connect), FirstByte: time.Duration(spec.FirstByte),
-		Drain: time.Duration(spec.Drain),
+		Whole: time.Duration(spec.Whole), Drain: time.Duration(spec.Drain),
 	}
 }
 

@@ -167,7 +167,7 @@ type LogSpec struct {
 	Access bool `yaml:"access" jsonschema:"default=true"`
 }
 
-// TimeoutsSpec are the time limits. For body, idle and first_byte 0s means no limit; for drain it means that requests in
+// TimeoutsSpec are the time limits. For body, idle, first_byte and whole 0s means no limit; for drain it means that requests in
 // flight are not waited for; the others must be longer than 0s.
 type TimeoutsSpec struct {
 	// From the connection to the end of its TLS handshake. Default: 10s.
@@ -176,12 +176,15 @@ type TimeoutsSpec struct {
 	Header Duration `yaml:"header"`
 	// For the content of a request. Default: 60s.
 	Body Duration `yaml:"body"`
-	// For a connection without requests. Default: 2m.
+	// For a connection without requests, for a client that does not read, and for an upstream that has begun to answer and sends
+	// nothing more. Default: 2m.
 	Idle Duration `yaml:"idle"`
 	// For a connection to an upstream, its TLS handshake included. Default: 5s.
 	Connect Duration `yaml:"connect"`
 	// From the end of the request to the first byte of the upstream's response. Default: 60s.
 	FirstByte Duration `yaml:"first_byte"`
+	// For a request to an upstream and all of its response together. Default: 0s.
+	Whole Duration `yaml:"whole"`
 	// For requests in flight when the gateway ends. Default: 30s.
 	Drain Duration `yaml:"drain"`
 }

@@ -1,0 +1,417 @@
+package gateway
+
+import (
+	"io"
+	"net"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/usher-http/usher"
+	"github.com/usher-http/usher/internal/h2"
+	"github.com/usher-http/usher/internal/message"
+)
+
+// An h2conn drives one HTTP/2 session. One goroutine reads the connection and answers in place what needs no waiting; each
+// request that waits has a goroutine of its own. Whoever has something to send and finds nobody writing writes for all.
+type h2conn struct {
+	server *tcpServer
+	nc     net.Conn // *tls.Conn, or raw itself
+	raw    *conn
+	facts  *usher.Connection
+	client peer
+
+	mu       sync.Mutex // of everything below, and of the session
+	session  *h2.Session
+	spare    []byte        // the output buffer that the session has not got
+	writing  bool          // somebody writes
+	quiet    *sync.Cond    // told when nobody writes any more
+	broken   bool          // nothing can be written any more
+	running  int           // requests with a goroutine of their own
+	gone     chan struct{} // closed when the connection has ended
+	heard    time.Time     // when something came last
+	worked   time.Time     // when a request was last in hand
+	midway   time.Time     // since when something has been incomplete that should soon be complete; zero: nothing is
+	asked    time.Time     // when a PING was sent that is not answered; zero: none is
+	deadline time.Time     // of reading, as it is set
+	rested   bool
+
+	small [1 << 10]byte // what an idle connection reads into
+}
+
+const (
+	// An idle connection lets go of its buffers after this.
+	restAfter = time.Second
+	// What is written in place by the goroutine that reads. More is left to another one, so that reading goes on while a slow
+	// client takes it.
+	writeInPlace = 16 << 10
+	// What a request writes before it is sent although more may come.
+	flushAt = 64 << 10
+	// How long a client has to take in the GOAWAY that tells it of an error.
+	lingerFor = 250 * time.Millisecond
+	// How many events of a flood a second gives back (see h2.Session.Credit).
+	creditPerSecond = 10
+)
+
+var readBuffers = sync.Pool{New: func() any { return new([16 << 10]byte) }}
+
+func newH2Conn(s *tcpServer, nc net.Conn, raw *conn, facts *usher.Connection, client peer) *h2conn {
+	c := &h2conn{server: s, nc: nc, raw: raw, facts: facts, client: client, gone: make(chan struct{})}
+	c.quiet = sync.NewCond(&c.mu)
+	c.session = h2.NewSession(&s.h2, c, facts.OriginFrame())
+	c.heard = time.Now()
+	c.worked, c.midway = c.heard, c.heard
+	return c
+}
+
+// serve reads until the connection ends. first is what was read already.
+func (c *h2conn) serve(first []byte) {
+	defer c.end()
+	c.mu.Lock()
+	ok := c.take(first)
+	c.mu.Unlock()
+	var large *[16 << 10]byte
+	defer func() {
+		if large != nil {
+			readBuffers.Put(large)
+		}
+	}()
+	for ok {
+		c.mu.Lock()
+		c.limitRead(time.Now())
+		rested := c.rested
+		c.mu.Unlock()
+		buf := c.small[:]
+		switch {
+		case !rested && large == nil:
+			large = readBuffers.Get().(*[16 << 10]byte)
+		case rested && large != nil:
+			readBuffers.Put(large)
+			large = nil
+		}
+		if large != nil {
+			buf = large[:]
+		}
+		n, err := c.nc.Read(buf)
+		c.mu.Lock()
+		switch {
+		case n > 0:
+			ok = c.take(buf[:n])
+		case isTimeout(err) && !c.broken:
+			ok = c.look(time.Now())
+		default:
+			ok = false
+		}
+		c.mu.Unlock()
+		c.server.gateway.budget.wait(c.gone)
+	}
+}
+
+func isTimeout(err error) bool {
+	limit, ok := err.(net.Error)
+	return ok && limit.Timeout()
+}
+
+// take gives the session what came. It returns false when the connection is at its end. The lock is held.
+func (c *h2conn) take(p []byte) bool {
+	c.heard = time.Now()
+	c.asked = time.Time{}
+	c.rested = false
+	if c.session.Feed(p) != nil {
+		c.failed()
+		return false
+	}
+	switch midway := !c.session.Settled() || c.session.Midway(); {
+	case !midway:
+		c.midway = time.Time{}
+	case c.midway.IsZero():
+		c.midway = c.heard
+	}
+	c.flushInPlace()
+	return !c.broken
+}
+
+// failed sends the session's last words and closes, but not before the client can have read them: a close with unread
+// bytes in the socket resets the connection, and takes what is under way with it.
+func (c *h2conn) failed() {
+	c.raw.SetWriteDeadline(time.Now().Add(lingerFor))
+	for c.writing {
+		c.quiet.Wait()
+	}
+	c.flush()
+	c.broken = true
+	c.mu.Unlock()
+	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+	}
+	c.raw.Conn.SetReadDeadline(time.Now().Add(lingerFor))
+	io.CopyN(io.Discard, c.raw.Conn, 1<<20)
+	c.mu.Lock()
+}
+
+// limitRead sets the deadline of the next read. Setting one costs more than comparing, so one that comes too early stays: when it
+// fires, nothing is to be done, and the next is set. The lock is held.
+func (c *h2conn) limitRead(now time.Time) {
+	at := c.due(now)
+	if c.deadline.IsZero() || c.deadline.Before(now) || at.Before(c.deadline) {
+		c.deadline = at
+		c.nc.SetReadDeadline(at)
+	}
+}
+
+// due is when there is something to look at. The lock is held.
+func (c *h2conn) due(now time.Time) time.Time {
+	t := &c.server.timeouts
+	switch {
+	case !c.midway.IsZero():
+		return c.midway.Add(t.Header)
+	case c.session.Streams() > 0:
+		return now.Add(restAfter)
+	case !c.rested:
+		return c.worked.Add(restAfter)
+	case t.Idle > 0:
+		return c.worked.Add(t.Idle)
+	}
+	return now.Add(time.Hour)
+}
+
+// look does what time asks for, and returns false where the connection is to end. The lock is held.
+func (c *h2conn) look(now time.Time) bool {
+	c.deadline = time.Time{}
+	t := &c.server.timeouts
+	idle := c.session.Streams() == 0
+	c.session.Credit(creditPerSecond)
+	switch {
+	case !c.midway.IsZero():
+		if now.Sub(c.midway) >= t.Header {
+			c.session.GoAway()
+			c.session.FinishGoAway()
+			c.failed()
+			return false
+		}
+	case idle && t.Idle > 0 && now.Sub(c.worked) >= t.Idle:
+		// A client that is about to send a request learns that it was not taken.
+		c.session.GoAway()
+		c.session.FinishGoAway()
+		c.failed()
+		return false
+	case idle && !c.rested && now.Sub(c.worked) >= restAfter:
+		c.rest()
+	case !idle && t.Idle > 0:
+		// A peer that vanished without a word is found by a PING that it does not answer.
+		switch {
+		case !c.asked.IsZero() && now.Sub(c.asked) >= t.Idle:
+			return false
+		case c.asked.IsZero() && now.Sub(c.heard) >= t.Idle:
+			c.asked = now
+			c.session.Ping()
+			c.flushInPlace()
+		}
+	}
+	return !c.broken
+}
+
+// rest lets go of what an idle connection does not need.
+func (c *h2conn) rest() {
+	c.rested = true
+	c.session.Rest()
+	if !c.writing {
+		c.spare = nil
+	}
+}
+
+// flushInPlace sends what a read has produced. The lock is held, and given up while writing.
+func (c *h2conn) flushInPlace() {
+	if c.writing || c.broken || !c.session.Pending() {
+		c.settle()
+		return
+	}
+	c.writing = true
+	out := c.session.Output(c.spare)
+	c.spare = nil
+	if len(out) > writeInPlace {
+		go c.writeOn(out)
+		return
+	}
+	c.write(out)
+	if c.session.Pending() && !c.broken {
+		go c.writeOn(nil)
+		return
+	}
+	c.silent()
+}
+
+// writeOn writes out, and whatever there is after it.
+func (c *h2conn) writeOn(out []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.write(out)
+	c.writeAll()
+}
+
+// flush sends what is ready, unless somebody does already. The lock is held, and given up while writing.
+func (c *h2conn) flush() {
+	if c.writing || c.broken || !c.session.Pending() {
+		c.settle()
+		return
+	}
+	c.writing = true
+	c.writeAll()
+}
+
+// gather is flush for a request that has its answer complete: others that are about to have theirs go out with it.
+func (c *h2conn) gather() {
+	if c.writing || c.broken || !c.session.Pending() {
+		c.settle()
+		return
+	}
+	c.writing = true
+	c.mu.Unlock()
+	runtime.Gosched()
+	c.mu.Lock()
+	c.writeAll()
+}
+
+func (c *h2conn) writeAll() {
+	for !c.broken {
+		out := c.session.Output(c.spare)
+		c.spare = nil
+		if len(out) == 0 {
+			c.spare = out
+			break
+		}
+		c.write(out)
+	}
+	c.silent()
+}
+
+// silent is the end of writing.
+func (c *h2conn) silent() {
+	c.writing = false
+	c.quiet.Broadcast()
+	c.settle()
+}
+
+// The output buffer of a busy connection may stay as large as this.
+const keepSpare = 128 << 10
+
+// write is called with the lock held, and gives it up while writing. c.writing is set.
+func (c *h2conn) write(out []byte) {
+	if len(out) == 0 || c.broken {
+		return
+	}
+	c.mu.Unlock()
+	_, err := c.nc.Write(out)
+	c.mu.Lock()
+	if cap(out) <= keepSpare {
+		c.spare = out[:0]
+	}
+	if err != nil {
+		c.broken = true
+		c.raw.Close() // who reads notices
+	}
+}
+
+// settle ends a connection that has nothing left to do. The lock is held.
+func (c *h2conn) settle() {
+	if c.session.Done() && !c.broken && !c.writing && c.running == 0 {
+		c.broken = true
+		c.mu.Unlock()
+		c.nc.Close()
+		c.mu.Lock()
+	}
+}
+
+// leave begins the graceful end. Called again, it no longer waits for the client to answer.
+func (c *h2conn) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session.Ending() {
+		c.session.FinishGoAway()
+	} else {
+		c.session.GoAway()
+	}
+	if !c.writing && !c.broken && c.session.Pending() {
+		// In another goroutine: one client that does not read must not keep the others from being told.
+		c.writing = true
+		go c.writeOn(nil)
+		return
+	}
+	c.settle()
+}
+
+// end lets go of the requests that nobody waits for any more.
+func (c *h2conn) end() {
+	c.nc.Close()
+	c.mu.Lock()
+	c.broken = true
+	c.session.Lost()
+	close(c.gone)
+	c.mu.Unlock()
+	c.server.forget(c)
+}
+
+// Request takes a request from the session. The lock is held.
+func (c *h2conn) Request(st *h2.Stream, r *message.Request) {
+	c.midway = time.Time{} // one header section is complete; the next one has its own time
+	if c.running >= maxRunning {
+		// The client has reset requests faster than their ends could be reached.
+		st.Reset(h2.RefusedStream)
+		st.Release()
+		return
+	}
+	rq := newH2Exchange(c, st, r)
+	at := rq.begin()
+	if at == nil {
+		rq.finish()
+		return
+	}
+	rq.inPlace = false
+	c.running++
+	go rq.run(at)
+}
+
+// How many requests of a connection may have goroutines at once: those of the streams that it may open, and as many again whose
+// streams the client has reset and whose upstreams have not noticed yet.
+const maxRunning = 2 * maxStreams
+
+// TooLarge answers a request whose header section is too long to be known.
+func (c *h2conn) TooLarge(st *h2.Stream) {
+	const status = 431
+	c.server.gateway.metrics.request(status, "h2", 0)
+	st.Respond(status, message.Fields{{Name: "content-length", Value: "0"}, {Name: "cache-control", Value: "no-store"},
+		{Name: "date", Value: httpDate(time.Now())}}, true)
+	st.Discard()
+	st.Release()
+}
+
+func exchangeOn(st *h2.Stream) *h2exchange {
+	rq, _ := st.Value.(*h2exchange)
+	return rq
+}
+
+func (c *h2conn) Data(st *h2.Stream, p []byte) {
+	if rq := exchangeOn(st); rq != nil {
+		rq.take(p)
+	}
+}
+
+func (c *h2conn) End(st *h2.Stream, trailers message.Fields) {
+	if rq := exchangeOn(st); rq != nil {
+		rq.complete(trailers)
+	}
+}
+
+func (c *h2conn) Reset(st *h2.Stream) {
+	if rq := exchangeOn(st); rq != nil {
+		rq.lose()
+	}
+}
+
+func (c *h2conn) Writable(st *h2.Stream) {
+	if rq := exchangeOn(st); rq != nil {
+		rq.writable.tell()
+	}
+}
+
+func (c *h2conn) Pong() { c.asked = time.Time{} }

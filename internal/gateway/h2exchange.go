@@ -1,0 +1,396 @@
+package gateway
+
+import (
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/usher-http/usher/internal/h2"
+	"github.com/usher-http/usher/internal/message"
+)
+
+// An h2exchange is an exchange over the engine's HTTP/2: the Responder of its answer and the Body of its request. Everything but the
+// exchange itself is guarded by the connection's lock.
+type h2exchange struct {
+	exchange
+	c      *h2conn
+	stream *h2.Stream
+	// inPlace says that it runs in the goroutine that reads the connection, which holds the lock.
+	inPlace  bool
+	lost     bool // the stream or the connection is gone
+	answered bool // the answer is complete
+
+	readable, writable waiter
+	content            []byte // that has come and was not read
+	read               int    // how much of it was read
+	ended              bool   // no more of it will come
+	stopped            bool   // nobody wants it
+	trailers           message.Fields
+	expects            bool // the client waits for a 100 before it sends
+	unsent             int  // bytes that were written since the last flush
+}
+
+var h2exchanges = sync.Pool{New: func() any { return &h2exchange{readable: newWaiter(), writable: newWaiter()} }}
+
+// A waiter lets one goroutine wait for something to happen. It may be told too often.
+type waiter struct {
+	told  chan struct{}
+	timer *time.Timer
+}
+
+func newWaiter() waiter {
+	w := waiter{make(chan struct{}, 1), time.NewTimer(time.Hour)}
+	w.timer.Stop()
+	return w
+}
+
+func (w *waiter) tell() {
+	select {
+	case w.told <- struct{}{}:
+	default:
+	}
+}
+
+// wait gives up the lock while it waits. It returns false when nothing has happened for so long; 0: for ever.
+func (w *waiter) wait(mu *sync.Mutex, limit time.Duration) bool {
+	mu.Unlock()
+	defer mu.Lock()
+	if limit == 0 {
+		<-w.told
+		return true
+	}
+	w.timer.Reset(limit)
+	defer w.timer.Stop()
+	select {
+	case <-w.told:
+		return true
+	case <-w.timer.C:
+		return false
+	}
+}
+
+func newH2Exchange(c *h2conn, st *h2.Stream, r *message.Request) *h2exchange {
+	rq := h2exchanges.Get().(*h2exchange)
+	rq.c, rq.stream, rq.inPlace = c, st, true
+	if r.Length != 0 {
+		r.Body = rq
+		expect, _ := r.Fields.Get("expect")
+		rq.expects = expect == "100-continue"
+	} else {
+		rq.ended = true
+	}
+	x := &rq.exchange
+	x.entry, x.rules, x.request, x.out, x.client = c.server.entry, c.server.gateway.rules.Load(), r, rq, &c.client
+	x.proto, x.started = "h2", c.heard
+	st.Value = rq
+	c.server.gateway.flights.begin()
+	return rq
+}
+
+// begin is the way of a request as far as it needs no waiting. It returns the route where the rest waits; nil: it is answered.
+func (rq *h2exchange) begin() (waits *route) {
+	x := &rq.exchange
+	defer func() {
+		if waits == nil {
+			x.end()
+		}
+	}()
+	q := usherRequest(x.request)
+	x.verdict, x.conn = rq.c.facts.Decide(&q)
+	at := x.admit()
+	if at != nil && at.action.waits() {
+		return at
+	}
+	if at != nil {
+		at.action.serve(x, at)
+	}
+	return nil
+}
+
+// run is the rest of a request that waits, in its own goroutine.
+func (rq *h2exchange) run(at *route) {
+	rq.act(at)
+	rq.c.mu.Lock()
+	defer rq.c.mu.Unlock()
+	rq.c.running--
+	c := rq.c
+	rq.finish()
+	c.gather()
+}
+
+func (rq *h2exchange) act(at *route) {
+	defer rq.exchange.end()
+	at.action.serve(&rq.exchange, at)
+}
+
+// finish lets go of the stream and of the exchange, which is used again. The lock is held.
+func (rq *h2exchange) finish() {
+	c, st := rq.c, rq.stream
+	if !rq.lost {
+		switch {
+		case !rq.answered:
+			st.Reset(h2.InternalError)
+		case !rq.ended:
+			// RFC 9113 section 8.1 lets servers reset the stream here, and some clients lose the answer then.
+			st.Discard()
+		}
+	}
+	if left := len(rq.content) - rq.read; left > 0 && !rq.lost {
+		st.Consume(left)
+	}
+	c.server.gateway.budget.add(rq.read - len(rq.content))
+	st.Value = nil
+	st.Release()
+	c.worked = time.Now()
+	c.server.gateway.flights.end()
+	rq.recycle()
+}
+
+// recycle makes the exchange ready for another request. What costs to make anew is kept.
+func (rq *h2exchange) recycle() {
+	if cap(rq.content) > keptContent {
+		rq.content = nil
+	}
+	rq.c, rq.stream, rq.content, rq.read, rq.trailers, rq.unsent = nil, nil, rq.content[:0], 0, nil, 0
+	rq.inPlace, rq.lost, rq.answered, rq.ended, rq.stopped, rq.expects = false, false, false, false, false, false
+	rq.exchange.reset()
+	h2exchanges.Put(rq)
+}
+
+// How large a buffer for content may be that is kept for another request.
+const keptContent = 64 << 10
+
+// lose is told that the client has given up. The lock is held.
+func (rq *h2exchange) lose() {
+	if rq.lost {
+		return
+	}
+	rq.lost = true
+	rq.exchange.cancel()
+	rq.readable.tell()
+	rq.writable.tell()
+}
+
+// take keeps content until it is read. The lock is held.
+func (rq *h2exchange) take(p []byte) {
+	if rq.read > 0 && rq.read == len(rq.content) {
+		rq.content, rq.read = rq.content[:0], 0
+	}
+	if rq.read > 0 && len(rq.content)+len(p) > cap(rq.content) {
+		rq.content = slices.Delete(rq.content, 0, rq.read)
+		rq.read = 0
+	}
+	rq.content = append(rq.content, p...)
+	rq.c.server.gateway.budget.add(len(p))
+	rq.readable.tell()
+}
+
+func (rq *h2exchange) complete(trailers message.Fields) {
+	rq.ended = true
+	rq.trailers = slices.Clone(trailers)
+	rq.readable.tell()
+}
+
+// Read reads content of the request, within timeouts.body.
+func (rq *h2exchange) Read(p []byte) (int, error) {
+	c := rq.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if rq.expects && len(rq.content) == 0 && !rq.ended && !rq.lost {
+		rq.expects = false
+		rq.stream.Inform(100, nil)
+		c.flush()
+	}
+	for rq.read == len(rq.content) {
+		switch {
+		case rq.lost:
+			return 0, message.ErrGone
+		case rq.stopped:
+			return 0, message.ErrStopped
+		case rq.ended:
+			return 0, io.EOF
+		}
+		if !rq.readable.wait(&c.mu, rq.rules.timeouts.Body) {
+			return 0, message.ErrBodyTimeout
+		}
+	}
+	n := copy(p, rq.content[rq.read:])
+	rq.read += n
+	c.server.gateway.budget.add(-n)
+	if !rq.lost {
+		rq.stream.Consume(n)
+		if !rq.ended {
+			c.flush()
+		}
+	}
+	return n, nil
+}
+
+func (rq *h2exchange) Stop() {
+	rq.hold()
+	defer rq.release()
+	rq.stopped = true
+	rq.readable.tell()
+}
+
+func (rq *h2exchange) Trailers() message.Fields { return rq.trailers }
+
+// AtHand is how much can be read without waiting, and whether that is all.
+func (rq *h2exchange) AtHand() (n int, end bool) {
+	rq.c.mu.Lock()
+	defer rq.c.mu.Unlock()
+	return len(rq.content) - rq.read, rq.ended
+}
+
+// hold takes the lock for a method of the Responder, which runs in place or in a goroutine of its own.
+func (rq *h2exchange) hold() {
+	if !rq.inPlace {
+		rq.c.mu.Lock()
+	}
+}
+
+func (rq *h2exchange) release() {
+	if !rq.inPlace {
+		rq.c.mu.Unlock()
+	}
+}
+
+func (rq *h2exchange) Inform(status int, f message.Fields) error {
+	rq.hold()
+	defer rq.release()
+	if rq.lost {
+		return message.ErrGone
+	}
+	rq.stream.Inform(status, f)
+	if !rq.inPlace {
+		rq.c.flush()
+	}
+	return nil
+}
+
+func (rq *h2exchange) Last() {
+	rq.hold()
+	defer rq.release()
+	rq.c.session.GoAway()
+}
+
+func (rq *h2exchange) Respond(status int, f message.Fields, end bool) error {
+	rq.hold()
+	defer rq.release()
+	if rq.lost {
+		return message.ErrGone
+	}
+	rq.stream.Respond(status, f, end)
+	rq.answered = end
+	return nil
+}
+
+// Write waits where the client does not take what is there already, within timeouts.idle.
+func (rq *h2exchange) Write(p []byte) (int, error) {
+	rq.hold()
+	defer rq.release()
+	written := 0
+	for {
+		if rq.lost {
+			return written, message.ErrGone
+		}
+		n := rq.stream.Write(p[written:])
+		written += n
+		rq.unsent += n
+		if rq.inPlace {
+			return written, nil // fixed answers are as large as their configuration, and are kept whole
+		}
+		if written == len(p) {
+			break
+		}
+		rq.unsent = 0
+		rq.c.flush()
+		if n > 0 || rq.lost {
+			continue // writing has made room
+		}
+		if !rq.writable.wait(&rq.c.mu, rq.rules.timeouts.Idle) {
+			rq.stream.Reset(h2.Cancel)
+			rq.lose()
+			rq.c.flush()
+		}
+	}
+	if rq.unsent >= flushAt {
+		rq.unsent = 0
+		rq.c.flush()
+	}
+	return written, nil
+}
+
+func (rq *h2exchange) Flush() error {
+	rq.hold()
+	defer rq.release()
+	rq.unsent = 0
+	if !rq.inPlace {
+		rq.c.gather()
+	}
+	return nil
+}
+
+func (rq *h2exchange) Finish(trailers message.Fields) error {
+	rq.hold()
+	defer rq.release()
+	if rq.lost {
+		return message.ErrGone
+	}
+	rq.stream.Close(trailers)
+	rq.answered = true
+	return nil
+}
+
+func (rq *h2exchange) Abort() {
+	rq.hold()
+	defer rq.release()
+	if !rq.lost {
+		rq.stream.Reset(h2.InternalError)
+		rq.lose()
+	}
+}
+
+// Tunnel answers an extended CONNECT (RFC 8441 section 5).
+func (rq *h2exchange) Tunnel(f message.Fields) (io.ReadWriteCloser, error) {
+	if err := rq.Respond(200, f, false); err != nil {
+		return nil, err
+	}
+	return &h2tunnel{rq}, rq.Flush()
+}
+
+type h2tunnel struct{ rq *h2exchange }
+
+func (t *h2tunnel) Read(p []byte) (int, error) { return t.rq.Read(p) }
+
+func (t *h2tunnel) Write(p []byte) (int, error) {
+	n, err := t.rq.Write(p)
+	if err == nil {
+		err = t.rq.Flush()
+	}
+	return n, err
+}
+
+// CloseWrite ends what is sent; what comes can still be read.
+func (t *h2tunnel) CloseWrite() error {
+	if err := t.rq.Finish(nil); err != nil {
+		return err
+	}
+	return t.rq.Flush()
+}
+
+func (t *h2tunnel) Close() error {
+	t.rq.hold()
+	defer t.rq.release()
+	if t.rq.lost {
+		return nil
+	}
+	if !t.rq.answered {
+		t.rq.stream.Close(nil)
+		t.rq.answered = true
+	}
+	t.rq.lose()
+	t.rq.c.flush()
+	return nil
+}

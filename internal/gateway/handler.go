@@ -1,0 +1,73 @@
+package gateway
+
+import (
+	"io"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strings"
+
+	"github.com/usher-http/usher/internal/message"
+)
+
+// serveHTTP answers with a handler of net/http's, which sees the header section of the request and no content.
+func (x *exchange) serveHTTP(serve func(http.ResponseWriter, *http.Request)) {
+	r := x.request
+	u := &url.URL{Path: x.path}
+	_, u.RawQuery, _ = strings.Cut(r.Target, "?")
+	in := &http.Request{Method: r.Method, URL: u, Host: r.Authority, RequestURI: r.Target, Header: make(http.Header, len(r.Fields)),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody, RemoteAddr: x.client.remote}
+	for _, field := range r.Fields {
+		in.Header.Add(field.Name, field.Value)
+	}
+	w := &handlerWriter{x: x, header: http.Header{}}
+	serve(w, in)
+	w.finish()
+}
+
+// A handlerWriter is an exchange's answer as handlers of net/http's write it.
+type handlerWriter struct {
+	x      *exchange
+	header http.Header
+	err    error
+}
+
+func (w *handlerWriter) Header() http.Header { return w.header }
+
+func (w *handlerWriter) WriteHeader(status int) {
+	if w.x.status != 0 {
+		return
+	}
+	f := w.x.answer()
+	for name, values := range w.header {
+		for _, value := range values {
+			f = append(f, message.Field{Name: strings.ToLower(textproto.CanonicalMIMEHeaderKey(name)), Value: value})
+		}
+	}
+	w.err = w.x.respond(status, f, false)
+}
+
+func (w *handlerWriter) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	if w.err == nil && w.x.request.Method != http.MethodHead {
+		w.err = w.x.write(p)
+	}
+	if w.err != nil {
+		return 0, w.err
+	}
+	return len(p), nil
+}
+
+// ReadFrom saves io.Copy from making a buffer for each file.
+func (w *handlerWriter) ReadFrom(src io.Reader) (int64, error) {
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	return io.CopyBuffer(struct{ io.Writer }{w}, src, buf[:])
+}
+
+func (w *handlerWriter) finish() {
+	w.WriteHeader(http.StatusOK)
+	if w.err == nil {
+		w.x.out.Finish(nil)
+	}
+}

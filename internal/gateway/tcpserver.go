@@ -1,0 +1,387 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/usher-http/usher/internal/gateway/config"
+	"github.com/usher-http/usher/internal/h2"
+)
+
+// A tcpServer serves the TCP connections of one listener: it does the handshake, and hands connections of HTTP/2 to the engine,
+// the others to net/http.
+type tcpServer struct {
+	gateway  *Gateway
+	listener *listener
+	entry    *entry
+	timeouts config.Timeouts
+	h2       h2.Config
+	tls      *tls.Config // nil: plaintext
+	http1    *http.Server
+	handoff  *handoff
+	done     chan struct{} // closed when no connection is accepted any more
+
+	mu       sync.Mutex
+	young    map[*conn]struct{}   // whose protocol is not known yet
+	conns    map[*h2conn]struct{} // of HTTP/2
+	leaving  bool
+	finished chan struct{} // made by shutdown; closed when young and conns are empty
+}
+
+// How many streams a client may have open on one connection.
+const maxStreams = 250
+
+func newTCPServer(l *listener) *tcpServer {
+	g := l.gateway
+	s := &tcpServer{
+		gateway:  g,
+		listener: l,
+		entry:    &entry{g, l.door},
+		timeouts: l.timeouts,
+		h2:       h2.Config{MaxStreams: maxStreams, MaxHeaderBytes: maxHeaderBytes},
+		done:     make(chan struct{}),
+		young:    map[*conn]struct{}{},
+		conns:    map[*h2conn]struct{}{},
+	}
+	s.handoff = &handoff{conns: make(chan net.Conn), closed: make(chan struct{}), addr: l.socket.tcp.Addr()}
+	if l.https {
+		base := g.baseTLS()
+		if l.spec.H2 {
+			base.NextProtos = append(base.NextProtos, "h2")
+		}
+		if l.spec.H1 {
+			base.NextProtos = append(base.NextProtos, "http/1.1")
+		}
+		s.tls = g.guard.TLSConfig(base)
+	}
+	s.http1 = &http.Server{
+		Handler:                      s.entry,
+		ReadHeaderTimeout:            l.timeouts.Header,
+		IdleTimeout:                  l.timeouts.Idle,
+		MaxHeaderBytes:               maxHeaderBytes,
+		ConnContext:                  connContext,
+		BaseContext:                  func(net.Listener) context.Context { return g.hard },
+		ErrorLog:                     g.serverLog(l.name),
+		DisableGeneralOptionsHandler: true,
+		TLSNextProto:                 map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/2 is the engine's
+		Protocols:                    new(http.Protocols),
+	}
+	s.http1.Protocols.SetHTTP1(true)
+	return s
+}
+
+// serve accepts until the listener is closed.
+func (s *tcpServer) serve(in net.Listener) error {
+	defer close(s.done)
+	go s.http1.Serve(s.handoff)
+	var pause time.Duration
+	for {
+		c, err := in.Accept()
+		if err == nil {
+			pause = 0
+			if raw := c.(*conn); s.add(raw) {
+				go s.take(raw)
+			} else {
+				raw.Close()
+			}
+			continue
+		}
+		var passing net.Error
+		if !errors.As(err, &passing) || !passing.Temporary() || s.isLeaving() {
+			return err
+		}
+		// Out of file descriptors, say.
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		s.debug(err)
+		time.Sleep(pause)
+	}
+}
+
+func (s *tcpServer) debug(err error) {
+	serverLog{s.gateway, s.listener.name}.Write([]byte(err.Error()))
+}
+
+// take finds out what a connection speaks.
+func (s *tcpServer) take(raw *conn) {
+	defer s.grown(raw)
+	defer func() {
+		if p := recover(); p != nil {
+			s.gateway.logger().Error("panic", "error", fmt.Sprint(p))
+			raw.Close()
+		}
+	}()
+	var ctx context.Context
+	ctx, raw.facts = s.gateway.guard.Accept(s.gateway.hard, s.listener.name, raw.Conn)
+	if s.tls == nil {
+		s.takePlain(raw)
+		return
+	}
+	secured := tls.Server(raw, s.tls)
+	raw.Conn.SetDeadline(time.Now().Add(s.timeouts.Handshake))
+	if err := secured.HandshakeContext(ctx); err != nil {
+		s.noHandshake(raw, err)
+		return
+	}
+	raw.Conn.SetDeadline(time.Time{})
+	cs := secured.ConnectionState()
+	raw.facts.Secured(cs)
+	raw.setProto(protoOfALPN(cs.NegotiatedProtocol))
+	if cs.NegotiatedProtocol != "h2" {
+		s.handoff.give(secured)
+		return
+	}
+	peer := peer{remote: raw.RemoteAddr().String()}
+	peer.ip = hostOf(peer.remote)
+	if len(cs.VerifiedChains) > 0 && len(cs.PeerCertificates) > 0 {
+		peer.certificate = clientCertificate(cs.PeerCertificates[0].Raw)
+	}
+	s.begin(newH2Conn(s, secured, raw, raw.facts, peer), raw, nil)
+}
+
+// begin serves HTTP/2 in the goroutine of the connection. The server knows it before it forgets that it was young.
+func (s *tcpServer) begin(c *h2conn, raw *conn, first []byte) {
+	s.mu.Lock()
+	s.conns[c] = struct{}{}
+	delete(s.young, raw)
+	leaving := s.leaving
+	s.mu.Unlock()
+	if leaving {
+		c.leave()
+	}
+	c.serve(first)
+}
+
+// noHandshake ends a connection whose handshake failed. Who speaks HTTP to a TLS port is told so.
+func (s *tcpServer) noHandshake(raw *conn, err error) {
+	defer raw.Close()
+	if raw.heard.Load() {
+		s.gateway.metrics.handshakeErrors.Inc()
+	}
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) && record.Conn != nil && looksLikeHTTP(record.RecordHeader) {
+		io.WriteString(record.Conn, "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"+
+			"This port speaks https: ask for the same address with https:// in front.\n")
+	}
+	s.debug(fmt.Errorf("TLS handshake with %s: %w", raw.RemoteAddr(), err))
+}
+
+func looksLikeHTTP(header [5]byte) bool {
+	switch string(header[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO", "DELET", "PATCH", "PRI *":
+		return true
+	}
+	return false
+}
+
+// takePlain looks for HTTP/2's preface where the listener speaks it (RFC 9113 section 3.3: with prior knowledge).
+func (s *tcpServer) takePlain(raw *conn) {
+	if !s.listener.spec.H2 {
+		s.handoff.give(raw)
+		return
+	}
+	raw.Conn.SetReadDeadline(time.Now().Add(s.timeouts.Header))
+	first := make([]byte, 0, len(preface))
+	for len(first) < len(preface) && bytes.HasPrefix([]byte(preface), first) {
+		n, err := raw.Read(first[len(first):cap(first)])
+		first = first[:len(first)+n]
+		if err != nil && (n == 0 || len(first) == 0) {
+			raw.Close()
+			return
+		}
+	}
+	raw.Conn.SetReadDeadline(time.Time{})
+	if string(first) == preface {
+		raw.setProto("h2")
+		peer := peer{remote: raw.RemoteAddr().String()}
+		peer.ip = hostOf(peer.remote)
+		s.begin(newH2Conn(s, raw, raw, raw.facts, peer), raw, first)
+		return
+	}
+	if !s.listener.spec.H1 {
+		raw.Close()
+		return
+	}
+	raw.ahead = first
+	s.handoff.give(raw)
+}
+
+// What an HTTP/2 client sends first (RFC 9113 section 3.4).
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// connContext is for http.Server.ConnContext.
+func connContext(ctx context.Context, nc net.Conn) context.Context {
+	if secured, ok := nc.(*tls.Conn); ok {
+		nc = secured.NetConn()
+	}
+	raw := nc.(*conn)
+	if *raw.proto.Load() == "none" {
+		raw.setProto("h1")
+	}
+	return raw.facts.Context(ctx)
+}
+
+// add returns false where the server does not take connections any more.
+func (s *tcpServer) add(raw *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.finished != nil && s.over() {
+		return false
+	}
+	s.young[raw] = struct{}{}
+	return true
+}
+
+// grown is called when somebody else has the connection, or nobody.
+func (s *tcpServer) grown(raw *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.young, raw)
+	s.tell()
+}
+
+func (s *tcpServer) forget(c *h2conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	s.tell()
+}
+
+// tell closes finished when there is nothing to wait for. The lock is held.
+func (s *tcpServer) tell() {
+	if s.finished != nil && !s.over() && len(s.young) == 0 && len(s.conns) == 0 {
+		close(s.finished)
+	}
+}
+
+func (s *tcpServer) over() bool {
+	select {
+	case <-s.finished:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *tcpServer) isLeaving() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leaving
+}
+
+const (
+	// How often a server that shuts down looks at its connections.
+	tellEvery = 250 * time.Millisecond
+	// How long a connection that was just accepted has to say something before a shutdown closes it.
+	silentFor = 5 * time.Second
+)
+
+// shutdown ends the server gracefully, as long as ctx lasts. in has been closed.
+func (s *tcpServer) shutdown(ctx context.Context) error {
+	began := time.Now()
+	select {
+	case <-s.done: // so that no connection comes later
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	s.mu.Lock()
+	s.leaving = true
+	if s.finished == nil {
+		s.finished = make(chan struct{})
+	}
+	s.tell()
+	s.mu.Unlock()
+	for {
+		s.tellAll(time.Since(began) > silentFor)
+		select {
+		case <-s.finished:
+			return s.shutdownHTTP1(ctx)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(tellEvery):
+		}
+	}
+}
+
+// tellAll sends GOAWAY where it was not sent, and no longer waits for answers to earlier ones.
+func (s *tcpServer) tellAll(closeSilent bool) {
+	s.mu.Lock()
+	var conns []*h2conn
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	for raw := range s.young {
+		if closeSilent && !raw.heard.Load() {
+			raw.Conn.Close()
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range conns {
+		c.leave()
+	}
+}
+
+// shutdownHTTP1 is http.Server.Shutdown, again and again: it looks at those connections alone that are there when it is called.
+func (s *tcpServer) shutdownHTTP1(ctx context.Context) error {
+	for {
+		round, cancel := context.WithTimeout(ctx, tellEvery)
+		err := s.http1.Shutdown(round)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// close ends everything at once.
+func (s *tcpServer) close() {
+	s.mu.Lock()
+	s.leaving = true
+	for raw := range s.young {
+		raw.Conn.Close()
+	}
+	for c := range s.conns {
+		c.raw.Conn.Close()
+	}
+	s.mu.Unlock()
+	s.http1.Close()
+}
+
+// A handoff is the listener from which net/http takes connections whose handshake is done.
+type handoff struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+	addr   net.Addr
+}
+
+func (h *handoff) give(c net.Conn) {
+	select {
+	case h.conns <- c:
+	case <-h.closed:
+		c.Close()
+	}
+}
+
+func (h *handoff) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (h *handoff) Close() error {
+	h.once.Do(func() { close(h.closed) })
+	return nil
+}
+
+func (h *handoff) Addr() net.Addr { return h.addr }

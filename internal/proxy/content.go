@@ -1,0 +1,181 @@
+package proxy
+
+import (
+	"io"
+
+	"github.com/usher-http/usher/internal/message"
+)
+
+type framing uint8
+
+const (
+	noContent framing = iota
+	byLength
+	byChunks
+	untilClose
+)
+
+// content is how far the content of an answer has come.
+type content struct {
+	kind       framing
+	left       int64 // of the content, or of the chunk
+	over       bool  // the end was reached
+	persistent bool  // the connection may be used again once it was
+	broken     error // how it ended before its end
+
+	chunk      chunkPart
+	scan       scan  // of the trailer section
+	extensions int64 // bytes of chunk extensions that exceed the content
+	trailers   message.Fields
+}
+
+// direct is how much room makes it worth while to read into the caller's memory without the detour.
+const direct = inputSize
+
+func (c *conn) read(p []byte) (int, error) {
+	b := &c.body
+	switch {
+	case b.broken != nil:
+		return 0, b.broken
+	case b.kind == noContent || b.over:
+		return 0, io.EOF
+	case len(p) == 0:
+		return 0, nil
+	}
+	var n int
+	var err error
+	switch b.kind {
+	case byLength:
+		n, err = c.readCounted(p)
+	case byChunks:
+		n, err = c.readChunked(p)
+	default:
+		n, err = c.readRest(p)
+	}
+	switch err {
+	case nil:
+	case io.EOF:
+		b.over = true
+	default:
+		b.broken = err
+	}
+	return n, err
+}
+
+func (c *conn) readCounted(p []byte) (n int, err error) {
+	b := &c.body
+	if int64(len(p)) > b.left {
+		p = p[:b.left]
+	}
+	if len(p) > 0 {
+		n, err = c.take(p)
+		b.left -= int64(n)
+	}
+	if err == nil && b.left == 0 {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// readRest reads what ends with the connection. TLS says so if it was cut off.
+func (c *conn) readRest(p []byte) (int, error) {
+	n, err := c.take(p)
+	if closed, ok := err.(*ClosedError); ok && closed.Err == io.EOF {
+		return n, io.EOF
+	}
+	return n, err
+}
+
+// take reads content that is there, or waits for some.
+func (c *conn) take(p []byte) (int, error) {
+	if c.r == c.w {
+		if len(p) >= direct {
+			return c.wait(p)
+		}
+		if err := c.more(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, c.in[c.r:c.w])
+	c.r += n
+	return n, nil
+}
+
+// wait reads from the connection, within the limits.
+func (c *conn) wait(p []byte) (int, error) {
+	idle := c.pool.server.config.Idle
+	if idle != 0 {
+		c.watch.limit(idle, ErrIdle)
+	}
+	n, err := c.readNet(p)
+	if idle != 0 {
+		c.watch.limit(0, nil)
+	}
+	if err != nil {
+		return n, c.readError(err)
+	}
+	return n, nil
+}
+
+// more fills the buffer, within the limits.
+func (c *conn) more() error {
+	idle := c.pool.server.config.Idle
+	if idle != 0 {
+		c.watch.limit(idle, ErrIdle)
+	}
+	err := c.fill(c.pool.server.config.MaxHeaderBytes)
+	if idle != 0 {
+		c.watch.limit(0, nil)
+	}
+	if err != nil {
+		return c.readError(err)
+	}
+	return nil
+}
+
+// buffered reports whether read would not wait.
+func (c *conn) buffered() bool {
+	b := &c.body
+	switch {
+	case b.kind == noContent || b.over || b.broken != nil:
+		return true
+	case b.kind != byChunks:
+		return c.r < c.w || b.kind == byLength && b.left == 0
+	}
+	ready, err := c.advance()
+	if err != nil {
+		b.broken = err
+		return true
+	}
+	return b.over || ready && c.r < c.w
+}
+
+// finished reports whether the content has come to its end, taking into account what is at hand.
+func (c *conn) finished() bool {
+	b := &c.body
+	if b.broken != nil {
+		return false
+	}
+	switch b.kind {
+	case byLength:
+		if at := int64(c.w - c.r); b.left <= at {
+			c.r += int(b.left)
+			b.left, b.over = 0, true
+		}
+		return b.over
+	case byChunks:
+		for !b.over {
+			ready, err := c.advance()
+			if err != nil || !b.over && (!ready || c.r == c.w) {
+				return false
+			}
+			n := min(int64(c.w-c.r), b.left)
+			c.r += int(n)
+			b.left -= n
+		}
+		return true
+	case untilClose:
+		return b.over
+	}
+	return true
+}

@@ -1,0 +1,141 @@
+package proxy
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/usher-http/usher/internal/message"
+)
+
+// checkRequest is the last look at a request before it becomes bytes: nothing in it can end a line early, begin another, or say
+// something about framing or the connection, which is said by the request's Length and Protocol alone. What has passed every
+// check of the gateway passes here too; this is for the day when it does not.
+func checkRequest(r *message.Request) error {
+	switch {
+	case !message.ValidToken(r.Method):
+		return &RequestError{"method"}
+	case r.Method == "CONNECT" && r.Protocol == "":
+		return &RequestError{"CONNECT"}
+	case r.Protocol != "" && !message.ValidToken(strings.ReplaceAll(r.Protocol, "/", "")):
+		return &RequestError{"protocol"}
+	case !message.ValidTarget(r.Target) || r.Target[0] != '/' && (r.Target != "*" || r.Method != "OPTIONS"):
+		return &RequestError{"target"}
+	case !validHost(r.Authority):
+		return &RequestError{"authority"}
+	}
+	for i := range r.Fields {
+		if f := &r.Fields[i]; !message.ValidName(f.Name) || !message.ValidValue(f.Value) {
+			return &RequestError{"field " + strconv.Quote(f.Name)}
+		} else if !sendable(f, r.Length) {
+			return &RequestError{"field " + f.Name}
+		}
+	}
+	return nil
+}
+
+// sendable reports whether a field may stand in a request as it is.
+func sendable(f *message.Field, length int64) bool {
+	switch f.Name {
+	case "host":
+		return false
+	case "te":
+		return f.Value == "trailers"
+	case "content-length": // it is not sent; but who says two things at once is not to be trusted
+		n, ok := message.ParseLength(f.Value)
+		return ok && n == length
+	}
+	return !message.HopByHop(f.Name)
+}
+
+// hostByte is uri-host [":" port] (RFC 9112 section 3.2, RFC 3986 section 3.2.2) as a set of bytes.
+var hostByte = func() (ok [256]bool) {
+	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=%:[]" {
+		ok[c] = true
+	}
+	return ok
+}()
+
+func validHost(s string) bool {
+	for i := range len(s) {
+		if !hostByte[s[i]] {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// idempotent reports whether a request may be sent again although it may have been carried out (RFC 9110 section 9.2.2).
+func idempotent(method string) bool {
+	switch method {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
+}
+
+// appendHead writes the header section of a request that checkRequest has passed. key is the Sec-WebSocket-Key of an extended
+// CONNECT that becomes an Upgrade (RFC 8441 section 5 against RFC 6455 section 4.1); empty: none is needed.
+func appendHead(b []byte, r *message.Request, key string) []byte {
+	if r.Method == "CONNECT" {
+		b = append(b, "GET"...)
+	} else {
+		b = append(b, r.Method...)
+	}
+	b = append(b, ' ')
+	b = append(b, r.Target...)
+	b = append(b, " HTTP/1.1\r\nhost: "...)
+	b = append(b, r.Authority...)
+	b = append(b, "\r\n"...)
+	te := false
+	for i := range r.Fields {
+		f := &r.Fields[i]
+		if f.Name == "content-length" {
+			continue
+		}
+		te = te || f.Name == "te"
+		b = appendField(b, f.Name, f.Value)
+	}
+	switch {
+	case r.Protocol != "" && te:
+		b = append(b, "connection: upgrade, te\r\n"...)
+	case r.Protocol != "":
+		b = append(b, "connection: upgrade\r\n"...)
+	case te: // RFC 9110 section 10.1.4
+		b = append(b, "connection: te\r\n"...)
+	}
+	if r.Protocol != "" {
+		b = appendField(b, "upgrade", r.Protocol)
+	}
+	if key != "" {
+		b = appendField(b, "sec-websocket-key", key)
+	}
+	b = appendFraming(b, r)
+	return append(b, "\r\n"...)
+}
+
+func appendFraming(b []byte, r *message.Request) []byte {
+	switch {
+	case tunnels(r):
+		return b
+	case !hasContent(r):
+		if r.Method == "POST" || r.Method == "PUT" || r.Method == "PATCH" { // RFC 9110 section 8.6
+			b = append(b, "content-length: 0\r\n"...)
+		}
+		return b
+	case r.Length < 0:
+		return append(b, "transfer-encoding: chunked\r\n"...)
+	}
+	b = append(b, "content-length: "...)
+	b = strconv.AppendInt(b, r.Length, 10)
+	return append(b, "\r\n"...)
+}
+
+func appendField(b []byte, name, value string) []byte {
+	b = append(b, name...)
+	b = append(b, ": "...)
+	b = append(b, value...)
+	return append(b, "\r\n"...)
+}
+
+// tunnels reports whether what the request has for content is what the tunnel will carry, so that none is sent with it.
+func tunnels(r *message.Request) bool { return r.Method == "CONNECT" }

@@ -1,0 +1,74 @@
+package proxy
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/usher-http/usher/internal/message"
+)
+
+func (x *twoExchange) answered(r *message.Request) {
+	x.watch.answered()
+	res := x.response
+	x.answer = Response{Status: res.StatusCode, Fields: fieldsOf(res.Header), Length: res.ContentLength, from: x}
+	switch {
+	case res.StatusCode == http.StatusNoContent:
+		x.answer.Fields = x.answer.Fields.Without(isLength)
+		x.answer.Length, x.answer.NoBody = 0, true
+	case r.Method == http.MethodHead || res.StatusCode == http.StatusNotModified:
+		x.answer.NoBody = true
+	}
+	x.over = x.answer.NoBody
+}
+
+func (x *twoExchange) read(p []byte) (int, error) {
+	switch {
+	case x.broken != nil:
+		return 0, x.broken
+	case x.over:
+		return 0, io.EOF
+	}
+	x.watch.limit(x.server.config.Idle, ErrIdle)
+	n, err := x.response.Body.Read(p)
+	x.watch.limit(0, nil)
+	switch {
+	case err == io.EOF:
+		x.over = true
+	case err != nil:
+		if x.broken = x.watch.why(); x.broken == nil {
+			x.broken = &ClosedError{err}
+		}
+		err = x.broken
+	}
+	return n, err
+}
+
+func (x *twoExchange) buffered() bool { return x.over || x.broken != nil }
+
+func (x *twoExchange) trailing() (f message.Fields) {
+	if !x.over || x.answer.NoBody {
+		return nil
+	}
+	for _, field := range fieldsOf(x.response.Trailer) {
+		if trailing(field.Name) {
+			f = append(f, field)
+		}
+	}
+	return f
+}
+
+func (x *twoExchange) tunnelling() (io.ReadWriteCloser, error) { return nil, errNoTunnel }
+
+func (x *twoExchange) finish() {
+	x.watch.abort(errStopped)
+	if x.response != nil {
+		x.response.Body.Close()
+	}
+	x.cancel()
+	if x.body != nil {
+		x.body.finish()
+	}
+	x.call.detach()
+	x.watch.end()
+	x.watch.forget()
+}

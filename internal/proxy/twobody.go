@@ -1,0 +1,123 @@
+package proxy
+
+import (
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/usher-http/usher/internal/message"
+)
+
+// A twoBody is the content of a request for x/net, which reads it in a goroutine of its own.
+type twoBody struct {
+	exchange *twoExchange
+	kept     *kept
+	body     message.Body
+	again    []byte // what is left of kept content that is sent again; body is not read then
+	replay   bool
+	length   int64 // what was announced; -1: nothing
+	left     int64
+	keep     bool
+	trailer  http.Header
+
+	reading atomic.Bool
+	closed  atomic.Bool
+	mu      sync.Mutex // held while it is read
+}
+
+func newTwoBody(x *twoExchange, r *message.Request) *twoBody {
+	k := &x.call.content
+	return &twoBody{
+		exchange: x,
+		kept:     k,
+		body:     r.Body,
+		again:    k.data,
+		replay:   k.whole,
+		length:   r.Length,
+		left:     r.Length,
+		keep:     r.Length <= maxKept && !k.whole && (idempotent(r.Method) || x.server.heals != nil),
+		trailer:  make(http.Header),
+	}
+}
+
+func (b *twoBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reading.Store(true)
+	defer b.reading.Store(false)
+	if b.closed.Load() {
+		return 0, errStopped
+	}
+	if b.replay {
+		return b.readAgain(p)
+	}
+	x := b.exchange
+	x.watch.sending(0) // the client's own limits are what counts here
+	n, err := b.body.Read(p)
+	x.watch.sending(x.server.config.FirstByte)
+	b.kept.taken = true
+	if b.length >= 0 {
+		b.left -= int64(n)
+		if b.left < 0 || err == io.EOF && b.left > 0 {
+			n, err = 0, ErrBodyLength
+		}
+	}
+	if b.keep {
+		b.kept.add(p[:n])
+	}
+	switch {
+	case err == io.EOF:
+		b.complete(b.body.Trailers())
+	case err != nil:
+		if !b.closed.Load() {
+			x.watch.abort(&BodyError{err})
+		}
+	}
+	return n, err
+}
+
+func (b *twoBody) complete(trailers message.Fields) {
+	if b.keep {
+		b.kept.complete(trailers)
+	}
+	b.setTrailers(trailers)
+}
+
+func (b *twoBody) setTrailers(trailers message.Fields) {
+	for _, f := range trailers {
+		if message.ValidName(f.Name) && message.ValidValue(f.Value) && trailing(f.Name) {
+			name := http.CanonicalHeaderKey(f.Name)
+			b.trailer[name] = append(b.trailer[name], f.Value)
+		}
+	}
+}
+
+func (b *twoBody) readAgain(p []byte) (int, error) {
+	n := copy(p, b.again)
+	b.again = b.again[n:]
+	if len(b.again) > 0 {
+		return n, nil
+	}
+	clear(b.trailer)
+	b.setTrailers(b.kept.trailers)
+	return n, io.EOF
+}
+
+// Close is called by x/net when it wants no more of it, also while it is read.
+func (b *twoBody) Close() error {
+	b.closed.Store(true)
+	if b.reading.Load() {
+		if stopper, ok := b.body.(Stopper); ok {
+			stopper.Stop()
+		}
+	}
+	return nil
+}
+
+// finish closes it and waits until it is not read any more.
+func (b *twoBody) finish() {
+	b.Close()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+}
