@@ -21,7 +21,7 @@ import (
 
 // Options are the surroundings of a gateway. The zero value is ready for use.
 type Options struct {
-	// Log is where the log goes. nil: where the configuration's log.output says. Writes come one at a time.
+	// Log is where the log goes. nil: where the configuration's log.output says. Writes come one at a time, a line each.
 	Log io.Writer
 	// Version is shown in the metric usher_build_info and nowhere else. Empty: "unknown".
 	Version string
@@ -74,7 +74,7 @@ type Gateway struct {
 // rules are what requests look up besides the table. They are swapped whole.
 type rules struct {
 	logger   *slog.Logger
-	access   bool
+	access   *accessLog // nil: requests are not logged
 	timeouts config.Timeouts
 }
 

@@ -86,7 +86,7 @@ func (x *exchange) end() {
 	default:
 		x.fail(http.StatusInternalServerError)
 	}
-	took := time.Since(x.started)
-	x.entry.gateway.metrics.request(x.status, x.proto, took)
-	x.log(took)
+	ended := time.Now()
+	x.entry.gateway.metrics.request(x.status, x.proto, ended.Sub(x.started))
+	x.log(ended)
 }

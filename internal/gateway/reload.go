@@ -78,7 +78,7 @@ func (g *Gateway) apply(ctx context.Context, l *config.Loaded) error {
 	}
 	old := g.compiled
 	g.output.replace(target, closer)
-	g.rules.Store(&rules{logger: compiled.Logger, access: l.Log.Access, timeouts: l.Timeouts})
+	g.rules.Store(&rules{logger: compiled.Logger, access: newAccessLog(g.output, l.Log), timeouts: l.Timeouts})
 	g.loaded, g.compiled = l, compiled
 	p.commit()
 	g.metrics.certificates(compiled.Sites)
