@@ -4,7 +4,7 @@ STATICCHECK = go tool -modfile=tools/go.mod staticcheck
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help test browsers lint fuzz bench bench-guard bench-origin demo build cover setup fmt vet staticcheck vuln
+.PHONY: help test browsers lint fuzz bench bench-guard bench-origin bench-proxy soak demo build cover setup fmt vet staticcheck vuln
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ bench-guard: ## HTTP/2 with and without the guard, in alternating pairs
 
 bench-origin: ## HTTP/2 with and without ORIGIN frames, in alternating pairs of h2load runs
 	go test -count=1 -run '^TestBenchOrigin$$' -v ./internal/benchguard -args -bench-origin
+
+bench-proxy: ## the gateway beside nginx, HAProxy and Caddy, about ten minutes; ARGS="-quick -works get10,421" for less
+	@tools/setup.sh nginx haproxy h2load
+	go test -count=1 -timeout 60m -run '^TestBenchProxy$$' -v ./internal/benchproxy -args -bench-proxy -out $(CURDIR)/bin/bench-proxy $(ARGS)
 
 demo: ## a gateway on this machine, with sites, requests and answers
 	go run ./cmd/usher demo

@@ -11,12 +11,16 @@ if ! command -v go >/dev/null; then
 	exit 1
 fi
 
+# Servers are where root's PATH alone leads.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
 # package_of PROGRAM: the packages of Debian and its relatives that have the program.
 package_of() {
 	case $1 in
 	cc) echo gcc libc6-dev ;;
 	nghttp | h2load) echo nghttp2-client ;;
 	certutil) echo libnss3-tools ;;
+	perf) echo linux-perf ;;
 	*) echo "$1" ;;
 	esac
 }
@@ -36,10 +40,23 @@ install() {
 	apt-get update -qq && apt-get install -y -qq --no-install-recommends ca-certificates $packages >/dev/null
 }
 
+# keep_still: what is installed is for tests, which start it themselves. Debian's packages start no service where this file says
+# so with status 101; it goes away again with this script. One that is there already is left alone.
+keep_still() {
+	policy=/usr/sbin/policy-rc.d
+	if [ ! -e $policy ]; then
+		trap 'rm -f $policy' EXIT
+		trap 'exit 1' HUP INT TERM
+		printf '#!/bin/sh\nexit 101\n' >$policy
+		chmod +x $policy
+	fi
+}
+
 if [ -n "$missing" ]; then
 	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 		echo "setup: installing$packages"
 		export DEBIAN_FRONTEND=noninteractive
+		keep_still
 		install || { sleep 5; install; }
 	else
 		echo "setup: not installed:$missing; tests that need them are skipped"
