@@ -28,6 +28,7 @@ type h2conn struct {
 	quiet    *sync.Cond    // told when nobody writes any more
 	broken   bool          // nothing can be written any more
 	running  int           // requests with a goroutine of their own
+	held     []*h2exchange // requests that wait for their content before they get one, the longest waiting first
 	gone     chan struct{} // closed when the connection has ended
 	heard    time.Time     // when something came last
 	worked   time.Time     // when a request was last in hand
@@ -163,6 +164,8 @@ func (c *h2conn) limitRead(now time.Time) {
 func (c *h2conn) due(now time.Time) time.Time {
 	t := &c.server.timeouts
 	switch {
+	case len(c.held) > 0:
+		return c.held[0].started.Add(holdFor)
 	case !c.midway.IsZero():
 		return c.midway.Add(t.Header)
 	case c.session.Streams() > 0:
@@ -178,6 +181,7 @@ func (c *h2conn) due(now time.Time) time.Time {
 // look does what time asks for, and returns false where the connection is to end. The lock is held.
 func (c *h2conn) look(now time.Time) bool {
 	c.deadline = time.Time{}
+	c.letGo(now)
 	t := &c.server.timeouts
 	idle := c.session.Streams() == 0
 	c.session.Credit(creditPerSecond)
@@ -367,8 +371,23 @@ func (c *h2conn) Request(st *h2.Stream, r *message.Request) {
 		return
 	}
 	rq.inPlace = false
-	c.running++
-	go rq.run(at)
+	if r.Length > 0 && r.Length <= keptContent && !rq.expects {
+		rq.waits = at
+		c.held = append(c.held, rq)
+		return
+	}
+	rq.start(at)
+}
+
+// How long a request is held until its content is complete. Content that is small goes to the upstream at once with the header
+// section, and a slow client costs nothing there until then.
+const holdFor = 50 * time.Millisecond
+
+// letGo starts the requests that were held for long enough. The lock is held.
+func (c *h2conn) letGo(now time.Time) {
+	for len(c.held) > 0 && now.Sub(c.held[0].started) >= holdFor {
+		c.held[0].unhold()
+	}
 }
 
 // How many requests of a connection may have goroutines at once: those of the streams that it may open, and as many again whose

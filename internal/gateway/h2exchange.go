@@ -18,8 +18,9 @@ type h2exchange struct {
 	stream *h2.Stream
 	// inPlace says that it runs in the goroutine that reads the connection, which holds the lock.
 	inPlace  bool
-	lost     bool // the stream or the connection is gone
-	answered bool // the answer is complete
+	waits    *route // while it is held until its content is complete; else nil
+	lost     bool   // the stream or the connection is gone
+	answered bool   // the answer is complete
 
 	readable, writable waiter
 	content            []byte // that has come and was not read
@@ -108,6 +109,24 @@ func (rq *h2exchange) begin() (waits *route) {
 	return nil
 }
 
+// start gives a request a goroutine of its own. The lock is held.
+func (rq *h2exchange) start(at *route) {
+	rq.c.running++
+	go rq.run(at)
+}
+
+// unhold starts a request that was held, if it was.
+func (rq *h2exchange) unhold() {
+	at, c := rq.waits, rq.c
+	if at == nil {
+		return
+	}
+	rq.waits = nil
+	i := slices.Index(c.held, rq)
+	c.held = slices.Delete(c.held, i, i+1)
+	rq.start(at)
+}
+
 // run is the rest of a request that waits, in its own goroutine.
 func (rq *h2exchange) run(at *route) {
 	rq.act(at)
@@ -170,6 +189,7 @@ func (rq *h2exchange) lose() {
 	rq.exchange.cancel()
 	rq.readable.tell()
 	rq.writable.tell()
+	rq.unhold() // to come to its end
 }
 
 // take keeps content until it is read. The lock is held.
@@ -181,6 +201,9 @@ func (rq *h2exchange) take(p []byte) {
 		rq.content = slices.Delete(rq.content, 0, rq.read)
 		rq.read = 0
 	}
+	if room := rq.request.Length; cap(rq.content) == 0 && room > 0 {
+		rq.content = make([]byte, 0, min(room, keptContent))
+	}
 	rq.content = append(rq.content, p...)
 	rq.c.server.gateway.budget.add(len(p))
 	rq.readable.tell()
@@ -190,6 +213,7 @@ func (rq *h2exchange) complete(trailers message.Fields) {
 	rq.ended = true
 	rq.trailers = slices.Clone(trailers)
 	rq.readable.tell()
+	rq.unhold()
 }
 
 // Read reads content of the request, within timeouts.body.
