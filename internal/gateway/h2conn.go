@@ -37,6 +37,16 @@ type h2conn struct {
 	deadline time.Time     // of reading, as it is set
 	rested   bool
 
+	// A request that came alone to a connection that is in use is run by the goroutine that reads, which saves the change from one
+	// to another. Reading goes on when it is answered, or in a new goroutine when it takes longer than a moment.
+	alone  *h2exchange // what the last read has brought, if it was one; else nil
+	lonely int         // how many requests in a row have come alone
+	taken  bool        // the read under way has brought a request
+	here   bool        // the reader runs a request
+	since  time.Time   // when it began to
+	watch  *time.Timer // looks whether it takes too long; nil: there was none yet
+	armed  bool
+
 	small [1 << 10]byte // what an idle connection reads into
 }
 
@@ -67,10 +77,20 @@ func newH2Conn(s *tcpServer, nc net.Conn, raw *conn, facts *usher.Connection, cl
 
 // serve reads until the connection ends. first is what was read already.
 func (c *h2conn) serve(first []byte) {
-	defer c.end()
 	c.mu.Lock()
 	ok := c.take(first)
 	c.mu.Unlock()
+	c.read(ok)
+}
+
+// read is the work of the goroutine that reads. It may hand it over to another and return: see alone.
+func (c *h2conn) read(ok bool) {
+	handedOver := false
+	defer func() {
+		if !handedOver {
+			c.end()
+		}
+	}()
 	var large *[16 << 10]byte
 	defer func() {
 		if large != nil {
@@ -78,12 +98,8 @@ func (c *h2conn) serve(first []byte) {
 		}
 	}()
 	for ok {
-		c.mu.Lock()
-		c.limitRead(time.Now())
-		rested := c.rested
-		c.mu.Unlock()
 		buf := c.small[:]
-		switch {
+		switch rested := c.ready(); {
 		case !rested && large == nil:
 			large = readBuffers.Get().(*[16 << 10]byte)
 		case rested && large != nil:
@@ -94,18 +110,40 @@ func (c *h2conn) serve(first []byte) {
 			buf = large[:]
 		}
 		n, err := c.nc.Read(buf)
-		c.mu.Lock()
-		switch {
-		case n > 0:
-			ok = c.take(buf[:n])
-		case isTimeout(err) && !c.broken:
-			ok = c.look(time.Now())
-		default:
-			ok = false
+		var rq *h2exchange
+		if ok, rq = c.step(buf[:n], err); rq != nil {
+			if handedOver = rq.runHere(); handedOver {
+				return
+			}
 		}
-		c.mu.Unlock()
 		c.server.gateway.budget.wait(c.gone)
 	}
+}
+
+// ready prepares the next read, and reports whether the connection rests.
+func (c *h2conn) ready() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limitRead(time.Now())
+	return c.rested
+}
+
+// step is what follows a read. ok is false when the connection is at its end; here is a request that the reader is to run itself.
+func (c *h2conn) step(p []byte, err error) (ok bool, here *h2exchange) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case len(p) > 0:
+		ok = c.take(p)
+	case isTimeout(err) && !c.broken:
+		ok = c.look(time.Now())
+	}
+	here, c.alone = c.alone, nil
+	if here != nil && !ok {
+		here.start(here.waits)
+		here = nil
+	}
+	return ok, here
 }
 
 func isTimeout(err error) bool {
@@ -118,6 +156,7 @@ func (c *h2conn) take(p []byte) bool {
 	c.heard = time.Now()
 	c.asked = time.Time{}
 	c.rested = false
+	c.taken = false
 	if c.session.Feed(p) != nil {
 		c.failed()
 		return false
@@ -376,8 +415,30 @@ func (c *h2conn) Request(st *h2.Stream, r *message.Request) {
 		c.held = append(c.held, rq)
 		return
 	}
-	rq.start(at)
+	if c.running > 0 || c.taken {
+		c.lonely = 0
+		if c.alone != nil {
+			c.alone.start(c.alone.waits)
+			c.alone = nil
+		}
+		rq.start(at)
+		return
+	}
+	c.taken = true
+	if c.lonely++; c.lonely <= aloneAfter || !rq.ended || r.Protocol != "" {
+		rq.start(at)
+		return
+	}
+	rq.waits, c.alone = at, rq
 }
+
+const (
+	// So many requests have to have come alone, one after the other, before the reader runs one itself. Another client sends several
+	// at once and should not wait for the first; and the reader's stack grows, which idle connections should not pay for.
+	aloneAfter = 8
+	// How long nobody reads because of such a request.
+	aloneFor = 5 * time.Millisecond
+)
 
 // How long a request is held until its content is complete. Content that is small goes to the upstream at once with the header
 // section, and a slow client costs nothing there until then.
@@ -434,3 +495,44 @@ func (c *h2conn) Writable(st *h2.Stream) {
 }
 
 func (c *h2conn) Pong() { c.asked = time.Time{} }
+
+// beginHere is called before the reader runs a request.
+func (c *h2conn) beginHere() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running++
+	c.here, c.since = true, c.heard
+	if c.armed {
+		return
+	}
+	c.armed = true
+	if c.watch == nil {
+		c.watch = time.AfterFunc(aloneFor, c.tooLong)
+	} else {
+		c.watch.Reset(aloneFor)
+	}
+}
+
+// tooLong looks whether the request that the reader runs has kept it for long enough.
+func (c *h2conn) tooLong() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.armed = false
+	if !c.here {
+		return
+	}
+	if left := aloneFor - time.Since(c.since); left > 0 {
+		c.armed = true
+		c.watch.Reset(left)
+		return
+	}
+	c.handOver()
+}
+
+// handOver has another goroutine read, if the reader runs a request. The lock is held.
+func (c *h2conn) handOver() {
+	if c.here {
+		c.here = false
+		go c.read(true)
+	}
+}

@@ -18,7 +18,7 @@ type h2exchange struct {
 	stream *h2.Stream
 	// inPlace says that it runs in the goroutine that reads the connection, which holds the lock.
 	inPlace  bool
-	waits    *route // while it is held until its content is complete; else nil
+	waits    *route // while it waits to be started; else nil
 	lost     bool   // the stream or the connection is gone
 	answered bool   // the answer is complete
 
@@ -117,13 +117,13 @@ func (rq *h2exchange) start(at *route) {
 
 // unhold starts a request that was held, if it was.
 func (rq *h2exchange) unhold() {
-	at, c := rq.waits, rq.c
-	if at == nil {
+	i := slices.Index(rq.c.held, rq)
+	if i < 0 {
 		return
 	}
+	rq.c.held = slices.Delete(rq.c.held, i, i+1)
+	at := rq.waits
 	rq.waits = nil
-	i := slices.Index(c.held, rq)
-	c.held = slices.Delete(c.held, i, i+1)
 	rq.start(at)
 }
 
@@ -136,6 +136,22 @@ func (rq *h2exchange) run(at *route) {
 	c := rq.c
 	rq.finish()
 	c.gather()
+}
+
+// runHere is run in the goroutine that reads the connection. It reports whether another one reads now.
+func (rq *h2exchange) runHere() (handedOver bool) {
+	c, at := rq.c, rq.waits
+	rq.waits = nil
+	c.beginHere()
+	rq.act(at)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running--
+	handedOver = !c.here
+	c.here = false
+	rq.finish()
+	c.flush()
+	return handedOver
 }
 
 func (rq *h2exchange) act(at *route) {
@@ -329,6 +345,7 @@ func (rq *h2exchange) Write(p []byte) (int, error) {
 			break
 		}
 		rq.unsent = 0
+		rq.c.handOver() // somebody has to read that the client takes more
 		rq.c.flush()
 		if n > 0 || rq.lost {
 			continue // writing has made room
