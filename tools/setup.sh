@@ -18,6 +18,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 package_of() {
 	case $1 in
 	cc) echo gcc libc6-dev ;;
+	apache2) echo apache2-bin ;;
 	nghttp | h2load) echo nghttp2-client ;;
 	certutil) echo libnss3-tools ;;
 	perf) echo linux-perf ;;
