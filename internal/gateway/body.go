@@ -43,7 +43,7 @@ func (b *body) Trailers() message.Fields {
 	if len(b.request.Trailer) == 0 {
 		return nil
 	}
-	return fieldsOf(b.request.Trailer)
+	return honest(fieldsOf(b.request.Trailer))
 }
 
 // How long a request of HTTP/3 that should have no content may leave it open whether it has.

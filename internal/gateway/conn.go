@@ -9,14 +9,13 @@ import (
 	"github.com/usher-http/usher"
 )
 
-// A conn is a TCP connection of a listener. It keeps a time limit that net/http has no setting for, and is counted.
+// A conn is a TCP connection of a listener. It limits how long a write may wait, and is counted.
 type conn struct {
 	net.Conn
 	metrics  *metrics
 	listener string
 	stall    time.Duration     // how long a write may wait for the client; 0: for ever
 	facts    *usher.Connection // set before anything is read
-	ahead    []byte            // what was read to find out the protocol, and is read again
 
 	limited atomic.Bool // somebody above has set a write deadline
 	heard   atomic.Bool
@@ -45,11 +44,6 @@ func (c *conn) Close() error {
 }
 
 func (c *conn) Read(p []byte) (int, error) {
-	if len(c.ahead) > 0 {
-		n := copy(p, c.ahead)
-		c.ahead = c.ahead[n:]
-		return n, nil
-	}
 	n, err := c.Conn.Read(p)
 	if n > 0 && !c.heard.Load() {
 		c.heard.Store(true)
@@ -65,7 +59,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// CloseWrite lets net/http end a plaintext connection so that the client still reads the last response.
+// CloseWrite says that nothing more will be written; what comes can still be read.
 func (c *conn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

@@ -38,6 +38,7 @@ type exchange struct {
 	gone     atomic.Bool
 	call     proxy.Call
 	fields   message.Fields // of the answer; the room is used again
+	flush    func()         // out.Flush
 }
 
 // reset makes x ready for another request.
@@ -183,5 +184,7 @@ type dateText struct {
 
 var date atomic.Pointer[dateText]
 
-// buffers are for copying content.
-var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+// A buffer is for copying content.
+type buffer [64 << 10]byte
+
+var buffers = sync.Pool{New: func() any { return new(buffer) }}

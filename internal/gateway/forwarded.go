@@ -55,6 +55,11 @@ func ours(name string) bool {
 	return spelled != name && (spelled == "client-cert" || spelled == "client-cert-chain")
 }
 
+// honest returns trailers without what is for gateways alone to say: some servers take trailers for header fields.
+func honest(trailers message.Fields) message.Fields {
+	return trailers.Without(func(name string) bool { return ours(name) || name == "client-cert" || name == "client-cert-chain" })
+}
+
 // forwarded is one element of Forwarded (RFC 7239 section 4). The host has passed the decision: it holds nothing that
 // must be escaped.
 func forwarded(client, host, proto string) string {

@@ -28,8 +28,10 @@ type h2exchange struct {
 	ended              bool   // no more of it will come
 	stopped            bool   // nobody wants it
 	trailers           message.Fields
-	expects            bool // the client waits for a 100 before it sends
-	unsent             int  // bytes that were written since the last flush
+	expects            bool  // the client waits for a 100 before it sends
+	unsent             int   // bytes that were written since the last flush
+	sent               int64 // bytes that had gone out when they last moved
+	moved              time.Time
 }
 
 var h2exchanges = sync.Pool{New: func() any { return &h2exchange{readable: newWaiter(), writable: newWaiter()} }}
@@ -187,7 +189,7 @@ func (rq *h2exchange) recycle() {
 	if cap(rq.content) > keptContent {
 		rq.content = nil
 	}
-	rq.c, rq.stream, rq.content, rq.read, rq.trailers, rq.unsent = nil, nil, rq.content[:0], 0, nil, 0
+	rq.c, rq.stream, rq.content, rq.read, rq.trailers, rq.unsent, rq.sent = nil, nil, rq.content[:0], 0, nil, 0, 0
 	rq.inPlace, rq.lost, rq.answered, rq.ended, rq.stopped, rq.expects = false, false, false, false, false, false
 	rq.exchange.reset()
 	h2exchanges.Put(rq)
@@ -274,7 +276,7 @@ func (rq *h2exchange) Stop() {
 	rq.readable.tell()
 }
 
-func (rq *h2exchange) Trailers() message.Fields { return rq.trailers }
+func (rq *h2exchange) Trailers() message.Fields { return honest(rq.trailers) }
 
 // AtHand is how much can be read without waiting, and whether that is all.
 func (rq *h2exchange) AtHand() (n int, end bool) {
@@ -330,6 +332,7 @@ func (rq *h2exchange) Respond(status int, f message.Fields, end bool) error {
 func (rq *h2exchange) Write(p []byte) (int, error) {
 	rq.hold()
 	defer rq.release()
+	rq.moving()
 	written := 0
 	for {
 		if rq.lost {
@@ -350,7 +353,7 @@ func (rq *h2exchange) Write(p []byte) (int, error) {
 		if n > 0 || rq.lost {
 			continue // writing has made room
 		}
-		if !rq.writable.wait(&rq.c.mu, rq.rules.timeouts.Idle) {
+		if limit := rq.rules.timeouts.Idle; !rq.writable.wait(&rq.c.mu, rq.left(limit)) && !rq.lost && !rq.moving() {
 			rq.stream.Reset(h2.Cancel)
 			rq.lose()
 			rq.c.flush()
@@ -361,6 +364,25 @@ func (rq *h2exchange) Write(p []byte) (int, error) {
 		rq.c.flush()
 	}
 	return written, nil
+}
+
+// moving notes whether the client has taken content since it was last asked, or has nothing to take. That there is room again in
+// the buffers of the connection, because another stream has given its room up, is not the client's doing.
+func (rq *h2exchange) moving() bool {
+	sent, waiting := rq.stream.Progress()
+	if sent == rq.sent && waiting > 0 {
+		return false
+	}
+	rq.sent, rq.moved = sent, time.Now()
+	return true
+}
+
+// left is how long the client may still take nothing; 0: for ever.
+func (rq *h2exchange) left(limit time.Duration) time.Duration {
+	if limit == 0 {
+		return 0
+	}
+	return max(limit-time.Since(rq.moved), time.Millisecond)
 }
 
 func (rq *h2exchange) Flush() error {

@@ -60,7 +60,7 @@ func (w *handlerWriter) Write(p []byte) (int, error) {
 
 // ReadFrom saves io.Copy from making a buffer for each file.
 func (w *handlerWriter) ReadFrom(src io.Reader) (int64, error) {
-	buf := buffers.Get().(*[32 << 10]byte)
+	buf := buffers.Get().(*buffer)
 	defer buffers.Put(buf)
 	return io.CopyBuffer(struct{ io.Writer }{w}, src, buf[:])
 }

@@ -1,14 +1,15 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
-	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,25 +17,32 @@ import (
 	"github.com/usher-http/usher/internal/h2"
 )
 
-// A tcpServer serves the TCP connections of one listener: it does the handshake, and hands connections of HTTP/2 to the engine,
-// the others to net/http.
+// A tcpServer serves the TCP connections of one listener: it does the handshake, and finds out which protocol a connection speaks.
 type tcpServer struct {
 	gateway  *Gateway
 	listener *listener
 	entry    *entry
 	timeouts config.Timeouts
 	h2       h2.Config
-	tls      *tls.Config // nil: plaintext
-	http1    *http.Server
-	handoff  *handoff
+	tls      *tls.Config   // nil: plaintext
 	done     chan struct{} // closed when no connection is accepted any more
 
 	mu       sync.Mutex
-	young    map[*conn]struct{}   // whose protocol is not known yet
-	conns    map[*h2conn]struct{} // of HTTP/2
+	young    map[*conn]struct{}  // whose protocol is not known yet
+	conns    map[driver]struct{} // the others
 	leaving  bool
 	finished chan struct{} // made by shutdown; closed when young and conns are empty
 }
+
+// A driver serves a connection whose protocol is known. Its methods may be called by any goroutine.
+type driver interface {
+	serve(first []byte) // until the connection ends; first is what was read already
+	leave()             // begins the graceful end; called again, it may wait for less
+	close()             // ends the connection at once
+}
+
+// close ends the connection at once.
+func (c *h2conn) close() { c.raw.Conn.Close() }
 
 // How many streams a client may have open on one connection.
 const maxStreams = 250
@@ -49,9 +57,8 @@ func newTCPServer(l *listener) *tcpServer {
 		h2:       h2.Config{MaxStreams: maxStreams, MaxHeaderBytes: maxHeaderBytes},
 		done:     make(chan struct{}),
 		young:    map[*conn]struct{}{},
-		conns:    map[*h2conn]struct{}{},
+		conns:    map[driver]struct{}{},
 	}
-	s.handoff = &handoff{conns: make(chan net.Conn), closed: make(chan struct{}), addr: l.socket.tcp.Addr()}
 	if l.https {
 		base := g.baseTLS()
 		if l.spec.H2 {
@@ -62,26 +69,12 @@ func newTCPServer(l *listener) *tcpServer {
 		}
 		s.tls = g.guard.TLSConfig(base)
 	}
-	s.http1 = &http.Server{
-		Handler:                      s.entry,
-		ReadHeaderTimeout:            l.timeouts.Header,
-		IdleTimeout:                  l.timeouts.Idle,
-		MaxHeaderBytes:               maxHeaderBytes,
-		ConnContext:                  connContext,
-		BaseContext:                  func(net.Listener) context.Context { return g.hard },
-		ErrorLog:                     g.serverLog(l.name),
-		DisableGeneralOptionsHandler: true,
-		TLSNextProto:                 map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/2 is the engine's
-		Protocols:                    new(http.Protocols),
-	}
-	s.http1.Protocols.SetHTTP1(true)
 	return s
 }
 
 // serve accepts until the listener is closed.
 func (s *tcpServer) serve(in net.Listener) error {
 	defer close(s.done)
-	go s.http1.Serve(s.handoff)
 	var pause time.Duration
 	for {
 		c, err := in.Accept()
@@ -118,10 +111,11 @@ func (s *tcpServer) take(raw *conn) {
 			raw.Close()
 		}
 	}()
+	accepted := time.Now()
 	var ctx context.Context
 	ctx, raw.facts = s.gateway.guard.Accept(s.gateway.hard, s.listener.name, raw.Conn)
 	if s.tls == nil {
-		s.takePlain(raw)
+		s.takePlain(raw, accepted)
 		return
 	}
 	secured := tls.Server(raw, s.tls)
@@ -134,20 +128,24 @@ func (s *tcpServer) take(raw *conn) {
 	cs := secured.ConnectionState()
 	raw.facts.Secured(cs)
 	raw.setProto(protoOfALPN(cs.NegotiatedProtocol))
-	if cs.NegotiatedProtocol != "h2" {
-		s.handoff.give(secured)
-		return
-	}
-	peer := peer{remote: raw.RemoteAddr().String()}
-	peer.ip = hostOf(peer.remote)
+	client := peerAt(raw)
 	if len(cs.VerifiedChains) > 0 && len(cs.PeerCertificates) > 0 {
-		peer.certificate = clientCertificate(cs.PeerCertificates[0].Raw)
+		client.certificate = clientCertificate(cs.PeerCertificates[0].Raw)
 	}
-	s.begin(newH2Conn(s, secured, raw, raw.facts, peer), raw, nil)
+	if cs.NegotiatedProtocol == "h2" {
+		s.begin(newH2Conn(s, secured, raw, raw.facts, client), raw, nil)
+	} else {
+		s.begin(newH1Conn(s, secured, raw, client, time.Now()), raw, nil)
+	}
 }
 
-// begin serves HTTP/2 in the goroutine of the connection. The server knows it before it forgets that it was young.
-func (s *tcpServer) begin(c *h2conn, raw *conn, first []byte) {
+func peerAt(raw *conn) peer {
+	remote := raw.RemoteAddr().String()
+	return peer{remote: remote, ip: hostOf(remote)}
+}
+
+// begin serves a connection in its goroutine. The server knows it before it forgets that it was young.
+func (s *tcpServer) begin(c driver, raw *conn, first []byte) {
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
 	delete(s.young, raw)
@@ -182,51 +180,44 @@ func looksLikeHTTP(header [5]byte) bool {
 }
 
 // takePlain looks for HTTP/2's preface where the listener speaks it (RFC 9113 section 3.3: with prior knowledge).
-func (s *tcpServer) takePlain(raw *conn) {
-	if !s.listener.spec.H2 {
-		s.handoff.give(raw)
-		return
-	}
-	raw.Conn.SetReadDeadline(time.Now().Add(s.timeouts.Header))
-	first := make([]byte, 0, len(preface))
-	for len(first) < len(preface) && bytes.HasPrefix([]byte(preface), first) {
-		n, err := raw.Read(first[len(first):cap(first)])
-		first = first[:len(first)+n]
-		if err != nil && (n == 0 || len(first) == 0) {
+func (s *tcpServer) takePlain(raw *conn, accepted time.Time) {
+	var first []byte
+	if s.listener.spec.H2 {
+		var err error
+		if first, err = s.readPreface(raw); err != nil {
 			raw.Close()
 			return
 		}
 	}
-	raw.Conn.SetReadDeadline(time.Time{})
-	if string(first) == preface {
+	switch {
+	case string(first) == preface:
 		raw.setProto("h2")
-		peer := peer{remote: raw.RemoteAddr().String()}
-		peer.ip = hostOf(peer.remote)
-		s.begin(newH2Conn(s, raw, raw, raw.facts, peer), raw, first)
-		return
-	}
-	if !s.listener.spec.H1 {
+		s.begin(newH2Conn(s, raw, raw, raw.facts, peerAt(raw)), raw, first)
+	case s.listener.spec.H1:
+		raw.setProto("h1")
+		s.begin(newH1Conn(s, raw, raw, peerAt(raw), accepted), raw, first)
+	default:
 		raw.Close()
-		return
 	}
-	raw.ahead = first
-	s.handoff.give(raw)
+}
+
+// readPreface reads until what came is HTTP/2's preface, or cannot become it.
+func (s *tcpServer) readPreface(raw *conn) ([]byte, error) {
+	raw.Conn.SetReadDeadline(time.Now().Add(s.timeouts.Header))
+	defer raw.Conn.SetReadDeadline(time.Time{})
+	first := make([]byte, 0, len(preface))
+	for len(first) < len(preface) && strings.HasPrefix(preface, string(first)) {
+		n, err := raw.Read(first[len(first):cap(first)])
+		first = first[:len(first)+n]
+		if n == 0 && err != nil {
+			return nil, err
+		}
+	}
+	return first, nil
 }
 
 // What an HTTP/2 client sends first (RFC 9113 section 3.4).
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-// connContext is for http.Server.ConnContext.
-func connContext(ctx context.Context, nc net.Conn) context.Context {
-	if secured, ok := nc.(*tls.Conn); ok {
-		nc = secured.NetConn()
-	}
-	raw := nc.(*conn)
-	if *raw.proto.Load() == "none" {
-		raw.setProto("h1")
-	}
-	return raw.facts.Context(ctx)
-}
 
 // add returns false where the server does not take connections any more.
 func (s *tcpServer) add(raw *conn) bool {
@@ -247,7 +238,7 @@ func (s *tcpServer) grown(raw *conn) {
 	s.tell()
 }
 
-func (s *tcpServer) forget(c *h2conn) {
+func (s *tcpServer) forget(c driver) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
@@ -302,7 +293,7 @@ func (s *tcpServer) shutdown(ctx context.Context) error {
 		s.tellAll(time.Since(began) > silentFor)
 		select {
 		case <-s.finished:
-			return s.shutdownHTTP1(ctx)
+			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(tellEvery):
@@ -310,13 +301,10 @@ func (s *tcpServer) shutdown(ctx context.Context) error {
 	}
 }
 
-// tellAll sends GOAWAY where it was not sent, and no longer waits for answers to earlier ones.
+// tellAll has every connection end gracefully, and those that were told before no longer wait for their clients to notice.
 func (s *tcpServer) tellAll(closeSilent bool) {
 	s.mu.Lock()
-	var conns []*h2conn
-	for c := range s.conns {
-		conns = append(conns, c)
-	}
+	conns := slices.Collect(maps.Keys(s.conns))
 	for raw := range s.young {
 		if closeSilent && !raw.heard.Load() {
 			raw.Conn.Close()
@@ -328,18 +316,6 @@ func (s *tcpServer) tellAll(closeSilent bool) {
 	}
 }
 
-// shutdownHTTP1 is http.Server.Shutdown, again and again: it looks at those connections alone that are there when it is called.
-func (s *tcpServer) shutdownHTTP1(ctx context.Context) error {
-	for {
-		round, cancel := context.WithTimeout(ctx, tellEvery)
-		err := s.http1.Shutdown(round)
-		cancel()
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-	}
-}
-
 // close ends everything at once.
 func (s *tcpServer) close() {
 	s.mu.Lock()
@@ -347,41 +323,9 @@ func (s *tcpServer) close() {
 	for raw := range s.young {
 		raw.Conn.Close()
 	}
-	for c := range s.conns {
-		c.raw.Conn.Close()
-	}
+	conns := slices.Collect(maps.Keys(s.conns))
 	s.mu.Unlock()
-	s.http1.Close()
-}
-
-// A handoff is the listener from which net/http takes connections whose handshake is done.
-type handoff struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-	addr   net.Addr
-}
-
-func (h *handoff) give(c net.Conn) {
-	select {
-	case h.conns <- c:
-	case <-h.closed:
-		c.Close()
+	for _, c := range conns {
+		c.close()
 	}
 }
-
-func (h *handoff) Accept() (net.Conn, error) {
-	select {
-	case c := <-h.conns:
-		return c, nil
-	case <-h.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (h *handoff) Close() error {
-	h.once.Do(func() { close(h.closed) })
-	return nil
-}
-
-func (h *handoff) Addr() net.Addr { return h.addr }

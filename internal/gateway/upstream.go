@@ -100,12 +100,13 @@ func (x *exchange) pass(res *proxy.Response) {
 	if end {
 		return
 	}
-	buf := buffers.Get().(*[32 << 10]byte)
+	buf := buffers.Get().(*buffer)
 	defer buffers.Put(buf)
+	if x.flush == nil {
+		x.flush = func() { x.out.Flush() }
+	}
+	res.OnWait(x.flush) // what is there need not wait for what comes
 	for {
-		if !res.Buffered() {
-			x.out.Flush() // what is there need not wait for what comes
-		}
 		n, err := res.Read(buf[:])
 		if n > 0 && x.write(buf[:n]) != nil {
 			x.aborted = true

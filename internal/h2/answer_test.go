@@ -73,14 +73,24 @@ func TestAnswer(t *testing.T) {
 			st.Respond(200, nil, true)
 			st.Inform(103, nil)
 		}, []string{"HEADERS 1 :status=103 link=</a>", "HEADERS 1 :status=100", "HEADERS 1 :status=200 END"}},
-		{"once", func(st *Stream) { st.Respond(200, nil, true); st.Respond(500, nil, true); st.Write(zeros[:1]); st.Close(nil) },
+		{"once", func(st *Stream) {
+			st.Respond(200, nil, true)
+			st.Respond(500, nil, true)
+			st.Write(zeros[:1])
+			st.Close(nil)
+		},
 			[]string{"HEADERS 1 :status=200 END"}},
 		{"content before the header section", func(st *Stream) { st.Write(zeros[:5]); st.Respond(200, nil, true) },
 			[]string{"HEADERS 1 :status=200 END"}},
 		{"end before the header section", func(st *Stream) { st.Close(nil) }, []string{"RST_STREAM 1 INTERNAL_ERROR"}},
 		{"status that is none", func(st *Stream) { st.Respond(99, nil, true) }, []string{"RST_STREAM 1 INTERNAL_ERROR"}},
 		{"released unanswered", func(st *Stream) { st.Release() }, []string{"RST_STREAM 1 INTERNAL_ERROR"}},
-		{"broken off", func(st *Stream) { st.Respond(200, nil, false); st.Write(zeros[:5]); st.Reset(InternalError); st.Close(nil) },
+		{"broken off", func(st *Stream) {
+			st.Respond(200, nil, false)
+			st.Write(zeros[:5])
+			st.Reset(InternalError)
+			st.Close(nil)
+		},
 			[]string{"HEADERS 1 :status=200", "DATA 1 5", "RST_STREAM 1 INTERNAL_ERROR"}},
 		// "An endpoint MUST NOT generate an HTTP/2 message containing connection-specific header fields." (RFC 9113 section 8.2.2)
 		{"fields that cannot be carried", func(st *Stream) {
@@ -106,7 +116,11 @@ func TestAnswer(t *testing.T) {
 func TestLongAnswerSection(t *testing.T) {
 	p := connected(t, nil)
 	long := message.Fields{{Name: "x", Value: strings.Repeat("~", 40000)}, {Name: "y", Value: "1"}}
-	p.onRequest = func(st *Stream, _ *message.Request) { st.Respond(200, long, false); st.Write(zeros[:5]); st.Close(long) }
+	p.onRequest = func(st *Stream, _ *message.Request) {
+		st.Respond(200, long, false)
+		st.Write(zeros[:5])
+		st.Close(long)
+	}
 	p.headers(1, true, get()...)
 	p.flush()
 	want := " x=" + long[0].Value + " y=1"
@@ -139,6 +153,8 @@ func TestRequest(t *testing.T) {
 		{"cookies", get("cookie", "a=1", "x", "y", "cookie", "b=2", "cookie", "c=3"), true,
 			message.Request{Method: "GET", Scheme: "https", Authority: "a.example", Target: "/",
 				Fields: message.Fields{{Name: "cookie", Value: "a=1; b=2; c=3"}, {Name: "x", Value: "y"}}}},
+		{"two cookies", get("cookie", "a=1", "cookie", "b=2"), true,
+			message.Request{Method: "GET", Scheme: "https", Authority: "a.example", Target: "/", Fields: message.Fields{{Name: "cookie", Value: "a=1; b=2"}}}},
 		{"fields of the hop", get("te", "trailers", "trailer", "x", "proxy-authorization", "x", "proxy-authenticate", "x", "http2-settings", "x", "y", "z"), true,
 			message.Request{Method: "GET", Scheme: "https", Authority: "a.example", Target: "/",
 				Fields: message.Fields{{Name: "te", Value: "trailers"}, {Name: "y", Value: "z"}}}},
@@ -183,6 +199,19 @@ func TestContentEvents(t *testing.T) {
 	p.streams[1].Respond(200, nil, true)
 	p.drain()
 	p.wantFrames("HEADERS 1 :status=200 END")
+}
+
+// Where no content was declared, none is announced, nor its end.
+func TestDeclaredEmpty(t *testing.T) {
+	p := connected(t, nil)
+	p.headers(1, false, post("content-length", "0")...)
+	p.w.WriteData(1, true, nil)
+	p.flush()
+	p.wantEvents("request 1 POST https a.example / length=0")
+	p.streams[1].Respond(200, nil, true)
+	if p.s.Streams() != 0 {
+		t.Error("the stream is open although both sides have ended it")
+	}
 }
 
 // An answer that is complete before the request leaves the stream open for the rest of it.

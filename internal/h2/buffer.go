@@ -16,10 +16,14 @@ var (
 	piecePools = [len(pieceSizes)]sync.Pool{}
 )
 
+// newPiece returns a piece for some of n bytes, of which little stays empty.
 func newPiece(n int) []byte {
 	class := 0
-	for class < len(pieceSizes)-1 && n > pieceSizes[class] {
-		class++
+	switch {
+	case n >= pieceSizes[2]:
+		class = 2
+	case n > pieceSizes[0]:
+		class = 1
 	}
 	if p, ok := piecePools[class].Get().(*[]byte); ok {
 		return (*p)[:0]

@@ -351,6 +351,8 @@ var frameCases = []testCase{
 	{name: "HEADERS padding too long", rfc: "If the length of the padding is the length of the frame payload or greater, the recipient MUST treat this as a connection error",
 		send: func(c *script) { c.raw(frameHeaders, flagEndHeaders|flagEndStream|flagPadded, 1, 9, 0x82, 0x84) }, want: protocol,
 		theirs: malformed, why: "x/net resets the stream"},
+	{name: "HEADERS padding too long by one", send: func(c *script) { c.raw(frameHeaders, flagEndHeaders|flagEndStream|flagPadded, 1, 3, 0x82, 0x84) }, want: protocol,
+		theirs: malformed, why: "x/net resets the stream"},
 	{name: "HEADERS without pad length", send: func(c *script) { c.raw(frameHeaders, flagEndHeaders|flagEndStream|flagPadded, 1) }, want: frameSize,
 		theirs: "", why: "x/net takes it for the end of the connection and closes without GOAWAY"},
 

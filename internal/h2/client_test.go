@@ -259,7 +259,13 @@ func (p *peer) encode(pairs ...string) []byte {
 
 // headers writes a whole header section.
 func (p *peer) headers(id uint32, end bool, pairs ...string) {
-	p.w.WriteHeaders(http2.HeadersFrameParam{StreamID: id, EndStream: end, EndHeaders: true, BlockFragment: p.encode(pairs...)})
+	block := p.encode(pairs...)
+	n := min(len(block), maxFrame)
+	p.w.WriteHeaders(http2.HeadersFrameParam{StreamID: id, EndStream: end, EndHeaders: n == len(block), BlockFragment: block[:n]})
+	for block = block[n:]; len(block) > 0; block = block[n:] {
+		n = min(len(block), maxFrame)
+		p.w.WriteContinuation(id, n == len(block), block[:n])
+	}
 }
 
 // get are the pseudo-fields of a plain GET.

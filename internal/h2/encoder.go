@@ -62,11 +62,12 @@ func (e *encoder) section(dst []byte, status int, fields message.Fields) []byte 
 	return dst
 }
 
-// sizeUpdate is RFC 7541 section 4.2: "if the maximum size of the dynamic table changes more than once ... the smallest maximum
-// table size that occurs in that interval MUST be signaled", and then the final one.
+// sizeUpdate is RFC 7541 section 4.2: "the smallest maximum table size that occurs in that interval MUST be signaled", and then the
+// final one. Where there are two, 0 is the first: x/net's decoder takes a second one only when its table is empty.
 func (e *encoder) sizeUpdate(dst []byte) []byte {
 	if e.least < e.max {
-		dst = appendInt(dst, 0x20, 5, uint64(e.least))
+		e.evict(e.max + 1)
+		dst = append(dst, 0x20)
 	}
 	dst = appendInt(dst, 0x20, 5, uint64(e.max))
 	e.least, e.changed = e.max, false

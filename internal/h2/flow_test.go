@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"math/rand/v2"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -113,6 +114,29 @@ func TestWritable(t *testing.T) {
 	if rest != 0 || p.bodies[1].Len() != 30000 || p.s.Streams() != 0 {
 		t.Errorf("%d bytes are left, %d came", rest, p.bodies[1].Len())
 	}
+	if last := p.frames[len(p.frames)-1]; last != "HEADERS 1 x-sum=1 END" {
+		t.Errorf("the last frame is %s", last)
+	}
+}
+
+// A stream whose answer is complete hears no more of room.
+func TestNotWritableBehindTheEnd(t *testing.T) {
+	p := connected(t, &Config{SendBuffer: 10000})
+	p.settings(initialWindow(0))
+	p.onRequest = begin
+	p.headers(1, true, get()...)
+	p.flush()
+	p.events = nil
+	p.streams[1].Write(make([]byte, 30000))
+	p.streams[1].Close(nil)
+	p.windowUpdate(1, 9000)
+	p.flush()
+	p.windowUpdate(1, 20000)
+	p.flush()
+	p.wantEvents()
+	if p.bodies[1].Len() != 10000 || p.s.Streams() != 0 {
+		t.Errorf("%d bytes came", p.bodies[1].Len())
+	}
 }
 
 // Streams that a client does not read hold the whole buffer of the connection; others still get on.
@@ -204,6 +228,7 @@ func TestReceiveWindowsExceeded(t *testing.T) {
 // Until a client has acknowledged a smaller window, it may rely on the one that RFC 9113 grants unasked.
 func TestWindowBeforeAcknowledgement(t *testing.T) {
 	p := newPeer(t, &Config{StreamWindow: 1000})
+	p.onData = func(*Stream, []byte) {}
 	p.hello()
 	p.headers(1, false, post()...)
 	p.w.WriteData(1, false, zeros[:10000])
@@ -291,5 +316,151 @@ func TestWindowOfClosedStreams(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkInvariants(t, p.s)
+	}
+}
+
+// A handler may reset a stream in the middle of a frame: the rest of it is given back to the connection.
+func TestResetWithinFrame(t *testing.T) {
+	p := connected(t, nil)
+	p.onData = func(st *Stream, _ []byte) { st.Reset(Cancel) }
+	p.headers(1, false, post()...)
+	p.w.WriteDataPadded(1, true, zeros[:1000], zeros[:100])
+	wire := p.in.Next(p.in.Len() - 800)
+	p.s.Feed(wire)
+	checkInvariants(t, p.s)
+	p.flush()
+	checkInvariants(t, p.s)
+	p.wantEvents("request 1 POST https a.example / length=-1", "data 1 300")
+}
+
+// Straight into the output goes what nobody waits before; a frame grows only while nothing has followed it.
+func TestDirectWrites(t *testing.T) {
+	p := connected(t, nil)
+	p.onRequest = begin
+	p.headers(1, true, get()...)
+	p.headers(3, true, get()...)
+	p.flush()
+	p.frames = nil
+	a, b := p.streams[1], p.streams[3]
+	for range 2 {
+		a.Write([]byte("aaa"))
+		a.Write([]byte("AA"))
+		b.Write([]byte("bbbb"))
+	}
+	p.drain()
+	p.wantFrames("DATA 1 5", "DATA 3 4", "DATA 1 5", "DATA 3 4")
+	if got := p.bodies[1].String() + p.bodies[3].String(); got != "aaaAAaaaAAbbbbbbbb" {
+		t.Errorf("content %q", got)
+	}
+	p.settings(initialWindow(maxWindow))
+	p.windowUpdate(0, maxWindow-defaultWindow)
+	p.flush()
+	a.Write(make([]byte, 200<<10)) // more than two outputs
+	p.turn()
+	held := p.s.schedule.held
+	b.Write([]byte("bbbb"))
+	if held == 0 || p.s.schedule.held == held {
+		t.Errorf("%d bytes are held, and %d after a Write that has to wait", held, p.s.schedule.held)
+	}
+}
+
+// What waits is given up with the stream.
+func TestResetDropsContent(t *testing.T) {
+	p := connected(t, nil)
+	p.settings(initialWindow(0))
+	p.onRequest = begin
+	p.headers(1, true, get()...)
+	p.flush()
+	p.streams[1].Write(make([]byte, 100<<10))
+	if p.s.schedule.held < 100<<10 {
+		t.Errorf("%d bytes are held", p.s.schedule.held)
+	}
+	p.streams[1].Reset(Cancel)
+	if p.s.schedule.held != 0 {
+		t.Errorf("%d bytes are held", p.s.schedule.held)
+	}
+}
+
+// Discard gives back what was not consumed, and from its limit on nothing more.
+func TestDiscardWindow(t *testing.T) {
+	p := connected(t, &Config{StreamWindow: 40000})
+	p.onData = func(*Stream, []byte) {}
+	p.headers(1, false, post()...)
+	p.w.WriteData(1, false, zeros)
+	p.w.WriteData(1, false, zeros)
+	p.flush()
+	p.streams[1].Discard()
+	p.drain()
+	p.wantFrames("WINDOW_UPDATE 1 32768")
+	for range 4 {
+		p.w.WriteData(1, false, zeros[:10000])
+	}
+	p.flush()
+	p.wantFrames("WINDOW_UPDATE 1 20000", "WINDOW_UPDATE 1 20000")
+	for range 4 {
+		p.w.WriteData(1, false, zeros[:10000])
+	}
+	p.flush()
+	p.wantFrames("WINDOW_UPDATE 1 20000") // 64 KiB came with the seventh
+	checkInvariants(t, p.s)
+}
+
+// Content comes in the order in which it was written, however it went: straight, by the buffer, in turns, in small windows.
+func TestContentOrder(t *testing.T) {
+	p := connected(t, &Config{SendBuffer: 30000, MaxOutput: 5000})
+	p.settings(initialWindow(7000))
+	p.windowUpdate(0, 1<<30)
+	const streams, size = 5, 100000
+	written := map[uint32]int{}
+	r := rand.New(rand.NewPCG(3, 4))
+	pattern := func(id uint32, at int) byte { return byte(at*7 + at>>8 + int(id)) }
+	write := func(st *Stream) {
+		at := written[st.ID()]
+		if at == size || !st.Open() {
+			return
+		}
+		piece := make([]byte, min(size-at, 1+r.IntN(9000)))
+		for i := range piece {
+			piece[i] = pattern(st.ID(), at+i)
+		}
+		written[st.ID()] += st.Write(piece)
+		if written[st.ID()] == size {
+			st.Close(nil)
+		}
+	}
+	p.onRequest = func(st *Stream, r *message.Request) { begin(st, r); write(st) }
+	p.onWritable = write
+	for i := range uint32(streams) {
+		p.headers(2*i+1, true, get()...)
+	}
+	p.flush()
+	for round := 0; p.s.Streams() > 0; round++ {
+		if round > 10000 {
+			t.Fatal("it does not come to an end")
+		}
+		id := uint32(2*r.IntN(streams) + 1)
+		if p.finished[id] {
+			continue
+		}
+		p.windowUpdate(id, uint32(1+r.IntN(8000)))
+		p.feed()
+		for range r.IntN(3) {
+			write(p.streams[uint32(2*r.IntN(streams)+1)])
+		}
+		p.turn()
+		checkInvariants(t, p.s)
+	}
+	p.drain()
+	for i := range uint32(streams) {
+		id := 2*i + 1
+		body := p.bodies[id].Bytes()
+		for at := range body {
+			if body[at] != pattern(id, at) {
+				t.Fatalf("stream %d: byte %d is wrong", id, at)
+			}
+		}
+		if len(body) != size {
+			t.Errorf("stream %d: %d bytes", id, len(body))
+		}
 	}
 }

@@ -317,7 +317,7 @@ func (c *chaos) Reset(st *Stream) {
 	c.order.state[st] = "reset"
 }
 func (c *chaos) Writable(st *Stream) {
-	if state, ok := c.order.state[st]; !ok || state == "reset" {
+	if state, ok := c.order.state[st]; !ok || state == "reset" || !st.Open() {
 		c.order.t.Fatalf("writable stream %d after %q", st.ID(), state)
 	}
 	if c.d.roll(2) == 0 {

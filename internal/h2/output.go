@@ -91,10 +91,7 @@ func (s *Session) wake() (woken bool) {
 			i++
 			continue
 		}
-		copy(q.blocked[i:], q.blocked[i+1:])
-		q.blocked[len(q.blocked)-1] = nil
-		q.blocked = q.blocked[:len(q.blocked)-1]
-		st.blocked = false
+		q.unblock(st)
 		woken = true
 		s.h.Writable(st)
 		i = 0 // whoever came before may have room, or be gone

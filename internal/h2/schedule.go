@@ -68,6 +68,11 @@ func (q *schedule) drop(st *Stream) {
 		q.held -= st.kept.drop()
 		q.stirred = true
 	}
+	q.unblock(st)
+}
+
+// unblock says that a stream writes no more.
+func (q *schedule) unblock(st *Stream) {
 	if st.blocked {
 		st.blocked = false
 		i := slices.Index(q.blocked, st)

@@ -76,6 +76,7 @@ func (st *Stream) beginFrame(length int) {
 
 // spent takes n bytes from both windows.
 func (st *Stream) spent(n int) {
+	st.out += int64(n)
 	st.sendWindow -= int64(n)
 	st.s.sendWindow -= int64(n)
 	if n >= usefulFrame || st.sendWindow > 0 && st.s.sendWindow > 0 {

@@ -37,6 +37,7 @@ type Stream struct {
 	sendWindow int64
 	kept       contentBuffer // written, and not sent yet
 	want       int           // what the last Write could not take
+	out        int64         // bytes of content that went out
 	turn       int           // bytes that it may still send in its turn
 	queue      *queue
 	next, prev *Stream
@@ -103,6 +104,9 @@ func (s *Session) close(st *Stream, ignore bool) {
 // ID returns the number of the stream.
 func (st *Stream) ID() uint32 { return st.id }
 
+// Progress returns how many bytes of content have gone out, and how many wait for the client to take them.
+func (st *Stream) Progress() (sent int64, waiting int) { return st.out, st.kept.len() }
+
 // Open reports whether neither side has reset the stream and the answer is not finished.
 func (st *Stream) Open() bool { return !st.closed && !st.ended && st.s.err == nil }
 
@@ -141,6 +145,7 @@ func (st *Stream) Close(trailers message.Fields) {
 		return
 	}
 	st.ended = true
+	st.s.schedule.unblock(st)
 	if st.kept.empty() {
 		st.finish(trailers)
 		return

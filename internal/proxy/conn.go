@@ -45,8 +45,9 @@ type conn struct {
 	head     head
 	body     content
 	answer   Response
-	tunnel   bool // after 101: nothing goes back to the pool
-	gone     bool // it is closed
+	onWait   func() // see Response.OnWait
+	tunnel   bool   // after 101: nothing goes back to the pool
+	gone     bool   // it is closed
 }
 
 // piece is where content is in out, and what it is.
@@ -191,7 +192,9 @@ func (c *conn) readSection(reused, nothing bool) (int, error) {
 		if n > 0 || err != nil {
 			return n, err
 		}
-		if err := c.fill(most); err != nil {
+		got, err := c.readNet(c.room(most))
+		c.w += got
+		if err != nil {
 			if reused && c.w == c.r && c.watch.why() == nil {
 				return 0, &staleError{c.readError(err), nothing}
 			}
@@ -230,8 +233,8 @@ func (c *conn) answered(r *message.Request) error {
 	return nil
 }
 
-// fill reads more into the buffer, which may grow to most bytes.
-func (c *conn) fill(most int) error {
+// room makes room in the buffer, which may grow to most bytes, and returns it.
+func (c *conn) room(most int) []byte {
 	switch {
 	case c.r == c.w:
 		c.r, c.w = 0, 0
@@ -244,9 +247,7 @@ func (c *conn) fill(most int) error {
 		c.w = copy(grown, c.in[:c.w])
 		c.in = grown
 	}
-	n, err := c.readNet(c.in[c.w:])
-	c.w += n
-	return err
+	return c.in[c.w:]
 }
 
 // readNet reads at least one byte, or returns an error.
@@ -303,7 +304,7 @@ func (c *conn) putBack() {
 		c.discard()
 		return
 	}
-	c.request, c.send, c.first = nil, nil, piece{}
+	c.request, c.send, c.first, c.onWait = nil, nil, piece{}, nil
 	c.answer = Response{}
 	c.head.drop()
 	if len(c.in) > inputSize {

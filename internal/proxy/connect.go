@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"time"
 )
@@ -52,7 +54,7 @@ func (p *pool) dial(ctx context.Context, fresh bool) (carrier, bool, error) {
 	if p.tls == nil {
 		return newConn(raw, raw, p), false, nil
 	}
-	secured := tls.Client(raw, p.tls)
+	secured := tls.Client(unended{raw}, p.tls)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		raw.Close()
 		return nil, false, err
@@ -61,6 +63,20 @@ func (p *pool) dial(ctx context.Context, fresh bool) (carrier, bool, error) {
 		return p.two.add(p, secured, fresh)
 	}
 	return newConn(raw, secured, p), false, nil
+}
+
+// unended is a socket under TLS. crypto/tls takes the end of the socket for the end of what is said where it comes between two records;
+// without a closure alert it is none (RFC 9112 section 9.8).
+type unended struct{ net.Conn }
+
+var errNoAlert = fmt.Errorf("the TLS connection ended without a closure alert: %w", io.ErrUnexpectedEOF)
+
+func (c unended) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == io.EOF {
+		err = errNoAlert
+	}
+	return n, err
 }
 
 func (p *pool) connectError(ctx context.Context, call *Call, whole time.Duration, err error) error {

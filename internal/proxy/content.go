@@ -101,8 +101,14 @@ func (c *conn) take(p []byte) (int, error) {
 	return n, nil
 }
 
-// wait reads from the connection, within the limits.
+// wait reads content from the connection, within the limits.
 func (c *conn) wait(p []byte) (int, error) {
+	if c.onWait != nil {
+		if n, ok := c.try(p); ok {
+			return n, nil
+		}
+		c.onWait() // the time that it takes is not the server's
+	}
 	idle := c.pool.server.config.Idle
 	if idle != 0 {
 		c.watch.limit(idle, ErrIdle)
@@ -117,20 +123,19 @@ func (c *conn) wait(p []byte) (int, error) {
 	return n, nil
 }
 
-// more fills the buffer, within the limits.
+// try reads what the socket has at hand. It does not see deadlines, so that it asks itself whether the exchange has been stopped.
+func (c *conn) try(p []byte) (int, bool) {
+	if c.raw != c.net || c.watch.why() != nil {
+		return 0, false
+	}
+	return c.quiet.try(p)
+}
+
+// more waits for more in the buffer.
 func (c *conn) more() error {
-	idle := c.pool.server.config.Idle
-	if idle != 0 {
-		c.watch.limit(idle, ErrIdle)
-	}
-	err := c.fill(c.pool.server.config.MaxHeaderBytes)
-	if idle != 0 {
-		c.watch.limit(0, nil)
-	}
-	if err != nil {
-		return c.readError(err)
-	}
-	return nil
+	n, err := c.wait(c.room(c.pool.server.config.MaxHeaderBytes))
+	c.w += n
+	return err
 }
 
 // buffered reports whether read would not wait.

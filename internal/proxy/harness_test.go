@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -122,6 +123,8 @@ func (b *pieces) Trailers() message.Fields {
 	return b.trailers
 }
 
+func (b *pieces) Stop() {}
+
 // atHand is content all of which has come already.
 type atHand struct{ pieces }
 
@@ -236,3 +239,6 @@ func kind(err error) string {
 	}
 	return err.Error()
 }
+
+// anyTLS is a configuration for servers that are never reached.
+var anyTLS = &tls.Config{ServerName: "upstream.test"}

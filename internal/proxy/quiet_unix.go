@@ -14,6 +14,11 @@ type quiet struct {
 	look func(fd uintptr)
 	ok   bool
 	one  [1]byte
+
+	read func(fd uintptr)
+	into []byte
+	n    int
+	err  error
 }
 
 func (q *quiet) of(c net.Conn) {
@@ -30,6 +35,20 @@ func (q *quiet) of(c net.Conn) {
 		_, _, err := syscall.Recvfrom(int(fd), q.one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		q.ok = err == syscall.EAGAIN || err == syscall.EINTR
 	}
+}
+
+// try reads what is there without waiting. ok is false where nothing is, or where that cannot be told.
+func (q *quiet) try(p []byte) (n int, ok bool) {
+	if q.raw == nil {
+		return 0, false
+	}
+	if q.read == nil {
+		q.read = func(fd uintptr) { q.n, q.err = syscall.Read(int(fd), q.into) }
+	}
+	q.into, q.n, q.err = p, 0, syscall.EAGAIN
+	err := q.raw.Control(q.read)
+	q.into = nil
+	return q.n, err == nil && q.err == nil && q.n > 0
 }
 
 // is reports whether nothing has come.

@@ -26,6 +26,7 @@ type source interface {
 	buffered() bool
 	trailing() message.Fields
 	tunnelling() (io.ReadWriteCloser, error)
+	onWaiting(f func())
 	finish()
 }
 
@@ -35,6 +36,9 @@ func (res *Response) Read(p []byte) (int, error) { return res.from.read(p) }
 
 // Buffered reports whether Read would not wait.
 func (res *Response) Buffered() bool { return res.from.buffered() }
+
+// OnWait has f called whenever Read is about to wait for the server, from within Read: what was read before can be sent meanwhile.
+func (res *Response) OnWait(f func()) { res.from.onWaiting(f) }
 
 // Trailers are the fields behind the content, complete once Read has returned io.EOF.
 func (res *Response) Trailers() message.Fields { return res.from.trailing() }
@@ -50,6 +54,8 @@ var errNoTunnel = errors.New("the server has not switched protocols")
 
 // errStopped is why content is not read on: nobody wants it any more.
 var errStopped = errors.New("stopped")
+
+func (c *conn) onWaiting(f func()) { c.onWait = f }
 
 func (c *conn) trailing() message.Fields {
 	if !c.body.over {

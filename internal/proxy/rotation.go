@@ -75,7 +75,7 @@ func (ro *Rotation) order(up []*turn) []*turn {
 	var down []*turn
 	for i := range ro.servers {
 		t := ro.servers[(first+i)%len(ro.servers)]
-		if t.downUntil.Load() > n {
+		if until := t.downUntil.Load(); until != 0 && until > n {
 			down = append(down, t)
 		} else {
 			up = append(up, t)

@@ -18,12 +18,6 @@ type AtHand interface {
 	AtHand() (n int, end bool)
 }
 
-// Stopper may be implemented by the Body of a request. Stop makes a Read that waits, and every later one, return an error. A Body
-// is never read any more when Do has failed or Response.Close has returned; without Stop those wait until Read returns.
-type Stopper interface {
-	Stop()
-}
-
 // takeAtHand adds to out what is at hand of the content. rest says that more is to come.
 func (c *conn) takeAtHand(call *Call, r *message.Request) (rest bool, err error) {
 	k := &call.content
@@ -327,16 +321,10 @@ func (s *sender) settle() error {
 	default:
 	}
 	if part := s.part.Load(); part == partReading || part == partSent {
-		s.stopBody()
+		s.body.Stop()
 	}
 	<-s.done
 	return s.broken
-}
-
-func (s *sender) stopBody() {
-	if b, ok := s.body.(Stopper); ok {
-		b.Stop()
-	}
 }
 
 // lastWrite is how long the end of an exchange waits for a write that the server has visibly taken, since it has answered, but that
@@ -355,7 +343,7 @@ func (s *sender) sent() bool {
 	}
 	if s.part.Load() == partSent {
 		s.ending.Store(true)
-		s.stopBody()
+		s.body.Stop()
 		<-s.done
 	}
 	select {

@@ -28,6 +28,9 @@ func (x *twoExchange) read(p []byte) (int, error) {
 	case x.over:
 		return 0, io.EOF
 	}
+	if x.onWait != nil {
+		x.onWait()
+	}
 	x.watch.limit(x.server.config.Idle, ErrIdle)
 	n, err := x.response.Body.Read(p)
 	x.watch.limit(0, nil)
@@ -42,6 +45,8 @@ func (x *twoExchange) read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+func (x *twoExchange) onWaiting(f func()) { x.onWait = f }
 
 func (x *twoExchange) buffered() bool { return x.over || x.broken != nil }
 

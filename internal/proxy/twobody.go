@@ -108,9 +108,7 @@ func (b *twoBody) readAgain(p []byte) (int, error) {
 func (b *twoBody) Close() error {
 	b.closed.Store(true)
 	if b.reading.Load() {
-		if stopper, ok := b.body.(Stopper); ok {
-			stopper.Stop()
-		}
+		b.body.Stop()
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 // A twoExchange is one request on an HTTP/2 connection: the adapter between our messages and those of net/http.
 type twoExchange struct {
+	onWait func() // see Response.OnWait
 	server *Server
 	call   *Call
 	watch  watch

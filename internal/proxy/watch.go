@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// epoch is what instants count from: the monotonic clock alone, as one word.
+// epoch is what instants count from: the monotonic clock alone, as one word. They may be negative (in testing/synctest); 0 is none.
 var epoch = time.Now()
 
 func now() time.Duration { return time.Since(epoch) }

@@ -1,0 +1,47 @@
+package h2
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/usher-http/usher/internal/message"
+)
+
+// Every byte in every place of values of every short length is judged as message.ValidValue does.
+func TestValidValue(t *testing.T) {
+	for length := range 20 {
+		for at := range length {
+			for c := range 256 {
+				v := []byte(strings.Repeat("a", length))
+				v[at] = byte(c)
+				if got, want := validValue(string(v)), message.ValidValue(string(v)); got != want {
+					t.Fatalf("%q: %v, want %v", v, got, want)
+				}
+				if at > 0 { // beside a byte with its top bit set, from which nothing may carry over
+					v[at-1] = 0xff
+					if got, want := validValue(string(v)), message.ValidValue(string(v)); got != want {
+						t.Fatalf("%q: %v, want %v", v, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestValidScheme(t *testing.T) {
+	for s, want := range map[string]bool{"https": true, "http": true, "ftp": true, "HTTPS": true, "a+b-c.d9": true, "": false, "1a": false, "+a": false,
+		"a b": false, "a:": false, "a/": false, "\xe4": false, "a@": false, "a[": false, "a`": false, "a{": false} {
+		if got := validScheme(s); got != want {
+			t.Errorf("%q: %v, want %v", s, got, want)
+		}
+	}
+}
+
+func TestParseUrgency(t *testing.T) {
+	for s, want := range map[string]uint8{"": unknownUrgency, "u=0": 0, "u=7": 7, "u=8": unknownUrgency, "u=-1": unknownUrgency, "u=1.0": unknownUrgency,
+		"i": unknownUrgency, "i, u=5": 5, "u=5;x=1 , i": 5, "u=1,u=2": 2, "uu=1": unknownUrgency, "u": unknownUrgency, "U=1": unknownUrgency, "u=12": unknownUrgency} {
+		if got := parseUrgency(s); got != want {
+			t.Errorf("%q: %d, want %d", s, got, want)
+		}
+	}
+}

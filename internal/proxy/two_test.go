@@ -1,0 +1,240 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/usher-http/usher/internal/message"
+	"github.com/usher-http/usher/internal/testca"
+)
+
+// counting counts the connections that a server's client makes.
+func counting(s *Server) *atomic.Int32 {
+	var n atomic.Int32
+	dial := s.config.Dial
+	s.config.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		n.Add(1)
+		return dial(ctx, network, address)
+	}
+	return &n
+}
+
+// Many requests share an HTTP/2 connection, and those that come while it is made wait for it.
+func TestTwoShares(t *testing.T) {
+	all := make(chan struct{})
+	var here atomic.Int32
+	s := real(t, "h2", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wait" {
+			if here.Add(1) == 20 {
+				close(all)
+			}
+			<-all
+		}
+		io.WriteString(w, r.Proto)
+	}), Config{})
+	n := counting(s)
+	if got := answer(s.Do(new(Call), get("/"))); got != `200 "HTTP/2.0"` {
+		t.Fatal(got)
+	}
+	s.CloseIdle()
+	var calls sync.WaitGroup
+	for range 20 {
+		calls.Go(func() {
+			if got := answer(s.Do(new(Call), get("/wait"))); got != `200 "HTTP/2.0"` {
+				t.Error(got)
+			}
+		})
+	}
+	calls.Wait()
+	if got := n.Load(); got != 2 {
+		t.Errorf("%d connections, want one before and one after CloseIdle", got)
+	}
+}
+
+// Who wants to switch protocols gets a connection on which HTTP/1.1 is spoken.
+func TestTwoAndUpgrade(t *testing.T) {
+	s := real(t, "h2", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "" {
+			io.WriteString(w, r.Proto)
+			return
+		}
+		c, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+		io.CopyN(c, c, 4)
+		c.Close()
+	}), Config{})
+	if got := answer(s.Do(new(Call), get("/"))); got != `200 "HTTP/2.0"` {
+		t.Fatal(got)
+	}
+	r := get("/")
+	r.Protocol = "echo"
+	res, err := s.Do(new(Call), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Close()
+	tunnel, err := res.Tunnel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go io.WriteString(tunnel, "ping")
+	if got, err := io.ReadAll(io.LimitReader(tunnel, 4)); string(got) != "ping" {
+		t.Error(string(got), err)
+	}
+}
+
+// RFC 9113 section 6.8: a server that goes away says which requests it has not looked at; these can be sent again, whatever their method.
+func TestTwoGoAway(t *testing.T) {
+	s := real(t, "h2", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/last" {
+			w.Header().Set("Connection", "close") // net/http's way to send GOAWAY
+		}
+		io.Copy(w, r.Body)
+	}), Config{})
+	n := counting(s)
+	for i := range 10 {
+		r := send("POST", 5, &pieces{left: []string{"hello"}})
+		if i%2 == 0 {
+			r.Target = "/last"
+		}
+		if got := answer(s.Do(new(Call), r)); got != `200 "hello"` {
+			t.Error(i, got)
+		}
+	}
+	if got := n.Load(); got < 5 {
+		t.Errorf("%d connections: the server has not gone away", got)
+	}
+}
+
+// Limits and cancellation on a stream leave the connection alone.
+func TestTwoLimits(t *testing.T) {
+	release := make(chan struct{})
+	s := real(t, "h2", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/silent":
+			<-r.Context().Done()
+		case "/stops":
+			io.WriteString(w, "hel")
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		case "/slow":
+			io.Copy(w, r.Body)
+		case "/release":
+			<-release
+		}
+		io.WriteString(w, "end")
+	}), Config{FirstByte: 100 * time.Millisecond, Idle: 100 * time.Millisecond})
+	n := counting(s)
+	for path, want := range map[string]string{"/silent": "error timeout first byte", "/stops": `200 "hel" then timeout idle`, "/": `200 "end"`} {
+		if got := answer(s.Do(new(Call), get(path))); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+	body := newWaiting()
+	r := send("POST", -1, body)
+	r.Target = "/slow"
+	go func() {
+		time.Sleep(250 * time.Millisecond) // longer than FirstByte: it is the client's time
+		body.come <- "slow "
+		close(body.come)
+	}()
+	if got := answer(s.Do(new(Call), r)); got != `200 "slow end"` {
+		t.Error(got)
+	}
+	var call Call
+	res, err := s.Do(&call, get("/stops"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go call.Cancel()
+	if got := answer(res, nil); !strings.HasSuffix(got, "then canceled") {
+		t.Error(got)
+	}
+	if got := n.Load(); got != 1 {
+		t.Errorf("%d connections", got)
+	}
+	close(release)
+}
+
+// RFC 9113 section 8.1: the trailer section is a header block behind the content that ends the stream. Requests' trailers are not
+// announced, since nobody knows them beforehand.
+func TestTwoTrailers(t *testing.T) {
+	ca := testca.New(t)
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{NextProtos: []string{"h2"}, Certificates: []tls.Certificate{ca.Server(t, "example.com")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	seen := make(chan string, 1)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		seen <- serveTrailers(c)
+		io.Copy(io.Discard, c)
+	}()
+	s := NewServer(Config{Address: l.Addr().String(), TLS: &tls.Config{ServerName: "example.com", RootCAs: ca.Pool()}})
+	defer s.CloseIdle()
+	r := send("POST", -1, &pieces{left: []string{"hel", "lo"}, trailers: message.Fields{{Name: "x-end", Value: "1"}, {Name: "content-length", Value: "9"}}})
+	r.Fields = message.Fields{{Name: "te", Value: "trailers"}}
+	if got := answer(s.Do(new(Call), r)); got != `200 "" trailers [{x-sum 7}]` {
+		t.Error(got)
+	}
+	if got, want := <-seen, "te=trailers hello x-end=1"; got != want {
+		t.Errorf("the server saw %q, want %q", got, want)
+	}
+}
+
+// serveTrailers takes one request frame by frame and answers with trailers. It returns te, the content and the trailers.
+func serveTrailers(c net.Conn) string {
+	io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
+	f := http2.NewFramer(c, c)
+	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	f.WriteSettings()
+	var seen, content string
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			return err.Error()
+		}
+		switch frame := frame.(type) {
+		case *http2.DataFrame:
+			content += string(frame.Data())
+		case *http2.MetaHeadersFrame:
+			for _, field := range frame.RegularFields() {
+				if field.Name == "te" {
+					seen = "te=" + field.Value
+				} else if frame.StreamEnded() {
+					content += " " + field.Name + "=" + field.Value
+				}
+			}
+			if !frame.StreamEnded() {
+				continue
+			}
+			for i, block := range []hpack.HeaderField{{Name: ":status", Value: "200"}, {Name: "x-sum", Value: "7"}} {
+				var b bytes.Buffer
+				hpack.NewEncoder(&b).WriteField(block)
+				f.WriteHeaders(http2.HeadersFrameParam{StreamID: frame.StreamID, BlockFragment: b.Bytes(), EndHeaders: true, EndStream: i == 1})
+			}
+			return seen + " " + content
+		}
+	}
+}
