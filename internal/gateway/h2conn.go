@@ -61,7 +61,7 @@ const (
 	// How long a client has to take in the GOAWAY that tells it of an error.
 	lingerFor = 250 * time.Millisecond
 	// How many events of a flood a second gives back (see h2.Session.Credit).
-	creditPerSecond = 10
+	creditPerSecond = 100
 )
 
 var readBuffers = sync.Pool{New: func() any { return new([16 << 10]byte) }}
@@ -207,7 +207,7 @@ func (c *h2conn) due(now time.Time) time.Time {
 		return c.held[0].started.Add(holdFor)
 	case !c.midway.IsZero():
 		return c.midway.Add(t.Header)
-	case c.session.Streams() > 0:
+	case c.running > 0:
 		return now.Add(restAfter)
 	case !c.rested:
 		return c.worked.Add(restAfter)
@@ -222,7 +222,7 @@ func (c *h2conn) look(now time.Time) bool {
 	c.deadline = time.Time{}
 	c.letGo(now)
 	t := &c.server.timeouts
-	idle := c.session.Streams() == 0
+	idle := c.running == 0 // a stream whose request is answered and has not ended is nobody's work
 	c.session.Credit(creditPerSecond)
 	switch {
 	case !c.midway.IsZero():
