@@ -2,6 +2,7 @@
 
 STATICCHECK = go tool -modfile=tools/go.mod staticcheck
 FUZZTIME ?= 30s
+SOAKTIME ?= 10m
 
 .DEFAULT_GOAL := help
 .PHONY: help test browsers lint fuzz bench bench-guard bench-origin bench-proxy soak demo build cover setup fmt vet staticcheck vuln
@@ -33,6 +34,9 @@ bench-origin: ## HTTP/2 with and without ORIGIN frames, in alternating pairs of 
 bench-proxy: ## the gateway beside nginx, HAProxy and Caddy, about ten minutes; ARGS="-quick -works get10,421" for less
 	@tools/setup.sh nginx haproxy h2load
 	go test -count=1 -timeout 60m -run '^TestBenchProxy$$' -v ./internal/benchproxy -args -bench-proxy -out $(CURDIR)/bin/bench-proxy $(ARGS)
+
+soak: ## right bodies and no leaks under load, for SOAKTIME (default 10m)
+	go test -count=1 -timeout 0 -run '^TestSoak$$' -v ./internal/soak -args -soak -soak-duration=$(SOAKTIME)
 
 demo: ## a gateway on this machine, with sites, requests and answers
 	go run ./cmd/usher demo

@@ -86,10 +86,15 @@ func text(d dial, request string) func(*testing.T, *stage) string {
 	}
 }
 
-// fields is a request in HTTP/2, pseudo-header fields and fields in turn.
+// fields is a request in HTTP/2, pseudo-header fields and fields in turn; over TLS unless the dial names the listener plain.
 func fields(d dial, pairs ...string) func(*testing.T, *stage) string {
 	return func(t *testing.T, s *stage) string {
-		c := s.h2(t, d)
+		var c *h2
+		if d.listener == "plain" {
+			c = newH2(t, s.plaintext(t, "plain").Conn)
+		} else {
+			c = s.h2(t, d)
+		}
 		defer c.close()
 		return s.observe(t, "h2", func() reply { return c.send(t, nil, s.filled(t, pairs)...) })
 	}
@@ -147,7 +152,12 @@ func served() []sample {
 	const reason = authority.OK
 	list := misdirected(reason, 200, "own", shop, "shop.test:PORT")
 	list = append(list, misdirected(reason, 200, "coalesced", shop, "api.test:PORT")...)
-	return append(list, misdirected(reason, 200, "spelling", shop, "API.Test.:PORT")...)
+	list = append(list, misdirected(reason, 200, "spelling", shop, "API.Test.:PORT")...)
+	return append(list,
+		sample{reason, "h2", "same-host", "`:authority: shop.test` beside `host: SHOP.test`", answered(200, reason.String()),
+			fields(shop, pseudo("https", "shop.test:PORT", "host", "SHOP.test:PORT")...)},
+		sample{reason, "h2", "extended", "extended CONNECT (RFC 8441) for a route that is no upstream", answered(501, reason.String()),
+			fields(shop, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":authority", "shop.test:PORT", ":path", "/")})
 }
 
 func malformed() []sample {
@@ -165,8 +175,8 @@ func malformed() []sample {
 		sample{reason, "h1", "bytes", "`shop<test` as Host", below("400"), text(shop, "GET / HTTP/1.1\nHost: shop<test\n\n")},
 		sample{reason, "h2", "empty", "an empty `:authority`", by, fields(shop, pseudo("https", "")...)},
 		sample{reason, "h2", "missing", "neither `:authority` nor Host", by, fields(shop, ":method", "GET", ":scheme", "https", ":path", "/")},
-		sample{reason, "h2", "twice", "two Host fields beside `:authority`", below("RST_STREAM (PROTOCOL_ERROR)"), fields(shop, pseudo("https", "shop.test:PORT", "host", "shop.test:PORT", "host", "shop.test:PORT")...)},
-		sample{reason, "h2", "userinfo", "`" + userinfo + "`", below("RST_STREAM (PROTOCOL_ERROR)"), fields(shop, pseudo("https", userinfo)...)},
+		sample{reason, "h2", "twice", "two Host fields beside `:authority`", by, fields(shop, pseudo("https", "shop.test:PORT", "host", "shop.test:PORT", "host", "shop.test:PORT")...)},
+		sample{reason, "h2", "userinfo", "`" + userinfo + "`", by, fields(shop, pseudo("https", userinfo)...)},
 		sample{reason, "h2", "two-authorities", "two `:authority`", below("RST_STREAM (PROTOCOL_ERROR)"),
 			fields(shop, ":method", "GET", ":scheme", "https", ":authority", "shop.test", ":authority", "shop.test", ":path", "/")},
 		sample{reason, "h3", "empty", "an empty `:authority`", below("H3_MESSAGE_ERROR"), fields3(shop, pseudo("https", "")...)},
@@ -191,10 +201,8 @@ func conflicts() []sample {
 			}},
 		{reason, "h1", "two-hosts", "two Host fields that differ", below("400"),
 			text(shop, "GET / HTTP/1.1\nHost: shop.test:PORT\nHost: blog.test:PORT\n\n")},
-		{reason, "h2", "gateway", "`:authority: shop.test` beside `host: api.test`", below("RST_STREAM (PROTOCOL_ERROR)"),
+		{reason, "h2", "gateway", "`:authority: shop.test` beside `host: api.test`", answered(400, reason.String()),
 			fields(shop, pseudo("https", "shop.test:PORT", "host", "api.test:PORT")...)},
-		{reason, "h2", "spelling", "`:authority: shop.test` beside `host: SHOP.test`", below("RST_STREAM (PROTOCOL_ERROR)"),
-			fields(shop, pseudo("https", "shop.test:PORT", "host", "SHOP.test:PORT")...)},
 		{reason, "h2", "library", "`:authority: shop.test` beside `host: api.test`, to `http.Server.ServeTLS` with the guard's hooks (library)",
 			answered(400, reason.String()), conflictInLibrary},
 		{reason, "h3", "", "`:authority: shop.test` beside `host: api.test`", below("H3_MESSAGE_ERROR"),
@@ -209,8 +217,9 @@ func schemes() []sample {
 		{reason, "h1", "http", "the target `http://shop.test/` over TLS", by, text(shop, "GET http://shop.test:PORT/ HTTP/1.1\nHost: shop.test:PORT\n\n")},
 		{reason, "h1", "https", "the target `https://shop.test/` in plaintext", by, text(plain, "GET https://shop.test:PORT/ HTTP/1.1\nHost: shop.test:PORT\n\n")},
 		{reason, "h1", "ftp", "the target `ftp://shop.test/`", by, text(shop, "GET ftp://shop.test:PORT/ HTTP/1.1\nHost: shop.test:PORT\n\n")},
+		{reason, "h2", "plaintext", "`:scheme: https` in plaintext", by, fields(plain, pseudo("https", "shop.test:PORT")...)},
 		{reason, "h2", "http", "`:scheme: http`", by, fields(shop, pseudo("http", "shop.test:PORT")...)},
-		{reason, "h2", "ftp", "`:scheme: ftp`", below("RST_STREAM (PROTOCOL_ERROR)"), fields(shop, pseudo("ftp", "shop.test:PORT")...)},
+		{reason, "h2", "ftp", "`:scheme: ftp`", by, fields(shop, pseudo("ftp", "shop.test:PORT")...)},
 		{reason, "h3", "http", "`:scheme: http`", by, fields3(shop, pseudo("http", "shop.test:PORT")...)},
 		{reason, "h3", "ftp", "`:scheme: ftp`", by, fields3(shop, pseudo("ftp", "shop.test:PORT")...)},
 	}
@@ -269,7 +278,7 @@ func redirects() []sample {
 				return r
 			})
 		}},
-		{reason, "h2", "", "`protocols: [h2]` for a plaintext listener", never("plaintext listeners speak HTTP/1.1 alone"), refusesProtocol("h2")},
+		{reason, "h2", "", "`:scheme: http` on a plaintext listener", answered(308, reason.String()), fields(plain, pseudo("http", "shop.test")...)},
 		{reason, "h3", "", "`protocols: [h3]` for a plaintext listener", never("HTTP/3 is never in plaintext"), refusesProtocol("h3")},
 	}
 }
@@ -296,8 +305,6 @@ func methods() []sample {
 	return []sample{
 		{reason, "h1", "", "CONNECT", by, text(shop, "CONNECT shop.test:443 HTTP/1.1\nHost: shop.test:443\n\n")},
 		{reason, "h2", "", "CONNECT", by, fields(shop, ":method", "CONNECT", ":authority", "shop.test:443")},
-		{reason, "h2", "extended", "extended CONNECT (RFC 8441)", below("RST_STREAM (PROTOCOL_ERROR)"),
-			fields(shop, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":authority", "shop.test:PORT", ":path", "/")},
 		{reason, "h3", "", "CONNECT", by, fields3(shop, ":method", "CONNECT", ":authority", "shop.test:443")},
 		{reason, "h3", "extended", "extended CONNECT (RFC 9220)", by,
 			fields3(shop, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":authority", "shop.test:PORT", ":path", "/")},

@@ -11,17 +11,18 @@ import (
 
 // An h1body is the content of a request over HTTP/1.1. It is read from the connection as it is asked for.
 type h1body struct {
-	rq      *h1exchange
-	chunked bool
-	left    int64        // of the announced length
-	chunks  http1.Chunks // where there is none
-	from    int          // in[from:to] of the connection is content that is decoded
-	to      int
-	ended   bool        // it was read to its end. Written with the connection's lock held
-	broken  error       // how it broke off
-	touched atomic.Bool // somebody has read of it
-	stopped atomic.Bool
-	until   time.Time // when reading ends, whatever comes; zero: it does not
+	rq       *h1exchange
+	chunked  bool
+	left     int64        // of the announced length
+	chunks   http1.Chunks // where there is none
+	from     int          // in[from:to] of the connection is content that is decoded
+	to       int
+	ended    bool        // it was read to its end. Written with the connection's lock held
+	broken   error       // how it broke off
+	touched  atomic.Bool // somebody has read of it
+	stopped  atomic.Bool
+	trailers message.Fields
+	until    time.Time // when reading ends, whatever comes; zero: it does not
 }
 
 // begin is called when the header section is there. length is the request's.
@@ -50,6 +51,7 @@ func (b *h1body) Read(p []byte) (n int, err error) {
 	switch err {
 	case nil, message.ErrStopped:
 	case io.EOF:
+		b.trailers = honest(b.chunks.Trailers())
 		b.rq.c.mu.Lock()
 		b.ended = true
 		b.rq.c.mu.Unlock()
@@ -180,10 +182,7 @@ func (b *h1body) Stop() {
 
 // Trailers are complete when Read has returned io.EOF.
 func (b *h1body) Trailers() message.Fields {
-	if !b.ended {
-		return nil
-	}
-	return b.chunks.Trailers()
+	return b.trailers
 }
 
 // AtHand is how much can be read without waiting, and whether that is all.
@@ -212,7 +211,7 @@ func (b *h1body) drain() bool {
 	}
 	b.stopped.Store(false)
 	b.until = time.Now().Add(drainFor)
-	buf := buffers.Get().(*[32 << 10]byte)
+	buf := buffers.Get().(*buffer)
 	defer buffers.Put(buf)
 	for sum := 0; sum <= drainSize; {
 		n, err := b.Read(buf[:])

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bufio"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -16,7 +15,7 @@ import (
 	"github.com/usher-http/usher/internal/message"
 )
 
-// ServeHTTP takes requests from net/http's server (HTTP/1.1) and from quic-go's (HTTP/3).
+// ServeHTTP takes requests from quic-go's server.
 func (e *entry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.gateway.flights.begin()
 	defer e.gateway.flights.end()
@@ -25,9 +24,7 @@ func (e *entry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.entry, x.rules, x.out, x.client, x.started = e, e.gateway.rules.Load(), h, peerOf(r), time.Now()
 	x.proto = protoOf(r)
 	x.request = h.read(x.rules.timeouts.Body)
-	if x.proto == "h3" {
-		h.stall = x.rules.timeouts.Idle
-	}
+	h.stall = x.rules.timeouts.Idle
 	defer func() {
 		if x.aborted {
 			panic(http.ErrAbortHandler)
@@ -42,19 +39,19 @@ func (e *entry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if at.action.waits() {
-		// net/http ends the context when the client goes away, quic-go when the stream is reset.
+		// The context ends when the stream is reset.
 		stop := context.AfterFunc(r.Context(), x.cancel)
 		defer stop()
 	}
 	at.action.serve(x, at)
 }
 
-// An httpExchange is an exchange over a net/http server: the Responder of its answer.
+// An httpExchange is an exchange over HTTP/3: the Responder of its answer.
 type httpExchange struct {
 	exchange
 	w       http.ResponseWriter
 	r       *http.Request
-	stall   time.Duration // how long a write may wait for the client; 0: the connection has a limit of its own, or there is none
+	stall   time.Duration // how long a write may wait for the client; 0: for ever
 	stalled *time.Timer
 	asked   message.Request
 	body    *body // nil: the request has none
@@ -76,19 +73,15 @@ func (h *httpExchange) read(limit time.Duration) *message.Request {
 		Authority: r.Host,
 		Hosts:     r.Header["Host"],
 		Target:    targetOf(r),
-		Protocol:  upgradeOf(r),
 		Length:    r.ContentLength,
 		Major:     r.ProtoMajor,
 		Minor:     r.ProtoMinor,
-	}
-	if absolute := authorityOfTarget(r); absolute != "" {
-		q.Authority = absolute
 	}
 	q.Fields = fieldsOf(r.Header)
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
 		h.body = newBody(h.w, r, limit)
 		q.Body = h.body
-		if r.ProtoMajor == 3 && r.ContentLength < 0 && bodiless(r.Method) && h.body.isEmpty() {
+		if r.ContentLength < 0 && bodiless(r.Method) && h.body.isEmpty() {
 			q.Body = nil
 		}
 	}
@@ -107,46 +100,12 @@ func bodiless(method string) bool {
 	return false
 }
 
-// targetOf returns path and query as the client sent them. net/http has found the target good.
+// targetOf returns path and query as the client sent them. A plain CONNECT has neither.
 func targetOf(r *http.Request) string {
-	target := r.RequestURI
-	if target == "" || target[0] == '/' || target == "*" {
-		return target
-	}
-	_, rest, _ := strings.Cut(target, "://")
-	if i := strings.IndexAny(rest, "/?"); i >= 0 {
-		if rest = rest[i:]; rest[0] == '/' {
-			return rest
-		}
-		return "/" + rest
-	}
-	return "/"
-}
-
-// authorityOfTarget is what an absolute-form target names (RFC 9112 section 3.2.2); empty: the target is none.
-func authorityOfTarget(r *http.Request) string {
-	target := r.RequestURI
-	if r.ProtoMajor != 1 || target == "" || target[0] == '/' {
+	if r.Method == http.MethodConnect && !strings.HasPrefix(r.RequestURI, "/") {
 		return ""
 	}
-	_, rest, ok := strings.Cut(target, "://")
-	if !ok {
-		return ""
-	}
-	if i := strings.IndexAny(rest, "/?#\\"); i >= 0 {
-		rest = rest[:i]
-	}
-	return rest
-}
-
-// upgradeOf returns the one upgrade that is passed on. Behind an upgrade to h2c (or to TLS) the client could ask the upstream for
-// any host and path, past the guard and the routes. A server may ignore an upgrade (RFC 9110 section 7.8).
-func upgradeOf(r *http.Request) string {
-	if r.ProtoMajor != 1 || r.ProtoMinor < 1 || r.Method != http.MethodGet || len(r.Header["Upgrade"]) != 1 ||
-		!strings.EqualFold(r.Header["Upgrade"][0], "websocket") || !listed(r.Header["Connection"], "upgrade") {
-		return ""
-	}
-	return "websocket"
+	return r.RequestURI
 }
 
 func listed(lines []string, token string) bool {
@@ -263,38 +222,7 @@ func (h *httpExchange) Finish(trailers message.Fields) error {
 // Abort leaves the panic to the end of the handler.
 func (h *httpExchange) Abort() { h.aborted = true }
 
-func (h *httpExchange) Tunnel(f message.Fields) (io.ReadWriteCloser, error) {
-	if h.r.ProtoMajor != 1 {
-		return nil, errors.New("no tunnels over this protocol")
-	}
-	c, rw, err := http.NewResponseController(h.w).Hijack()
-	if err != nil {
-		return nil, err
-	}
-	c.SetDeadline(time.Time{})
-	rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + h.asked.Protocol + "\r\n")
-	for _, field := range f {
-		rw.WriteString(textproto.CanonicalMIMEHeaderKey(field.Name) + ": " + field.Value + "\r\n")
-	}
-	rw.WriteString("\r\n")
-	if err := rw.Flush(); err != nil {
-		c.Close()
-		return nil, err
-	}
-	stop := context.AfterFunc(h.entry.gateway.hard, func() { c.Close() })
-	return &hijacked{c, rw.Reader, stop}, nil
-}
-
-// A hijacked connection belongs to a tunnel. What the client has sent ahead is read first.
-type hijacked struct {
-	net.Conn
-	ahead *bufio.Reader
-	stop  func() bool
-}
-
-func (c *hijacked) Read(p []byte) (int, error) { return c.ahead.Read(p) }
-
-func (c *hijacked) Close() error {
-	c.stop()
-	return c.Conn.Close()
+// Tunnel fails: extended CONNECT is not spoken over HTTP/3.
+func (h *httpExchange) Tunnel(message.Fields) (io.ReadWriteCloser, error) {
+	return nil, errors.New("no tunnels over this protocol")
 }

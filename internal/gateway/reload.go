@@ -83,15 +83,15 @@ func (g *Gateway) apply(ctx context.Context, l *config.Loaded) error {
 	p.commit()
 	g.metrics.certificates(compiled.Sites)
 	g.metrics.lastReload.Set(float64(g.options.Clock().Unix()))
-	closeIdle(old)
+	retire(old)
 	g.keepLastGood(l)
 	return nil
 }
 
-func closeIdle(c usher.Config) {
+func retire(c usher.Config) {
 	for i := range c.Sites {
 		if rs, ok := c.Sites[i].Value.(*routes); ok {
-			rs.closeIdle()
+			rs.retire()
 		}
 	}
 }

@@ -86,11 +86,11 @@ func (rt *route) below(path string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(path, strings.TrimSuffix(rt.path, "/")), "/")
 }
 
-// closeIdle lets go of upstream connections that nobody will ask for again.
-func (rs *routes) closeIdle() {
+// retire lets go of upstream connections that nobody will ask for again.
+func (rs *routes) retire() {
 	for _, rt := range rs.list {
 		if u, ok := rt.action.(*upstream); ok {
-			u.closeIdle()
+			u.retire()
 		}
 	}
 }

@@ -52,8 +52,8 @@ func upstreamServer(in *config.Upstream, u *url.URL, t config.Timeouts) proxy.Co
 	return c
 }
 
-// closeIdle lets go of connections that nobody will ask for again.
-func (u *upstream) closeIdle() { u.servers.CloseIdle() }
+// retire lets go of connections that nobody will ask for again, those that are in use when they come back.
+func (u *upstream) retire() { u.servers.Retire() }
 
 func (u *upstream) waits() bool { return true }
 
@@ -180,7 +180,9 @@ func (x *exchange) upstreamFailed(err error) {
 		x.abort()
 		return
 	case "request_body":
-		x.out.Last()
+		if x.request.Major == 1 {
+			x.out.Last() // the rest of the content would be taken for a request
+		}
 		x.fail(status)
 		return
 	}

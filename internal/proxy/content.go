@@ -104,7 +104,9 @@ func (c *conn) take(p []byte) (int, error) {
 // wait reads content from the connection, within the limits.
 func (c *conn) wait(p []byte) (int, error) {
 	if c.onWait != nil {
-		if n, ok := c.try(p); ok {
+		if n, ok, err := c.try(p); err != nil {
+			return 0, c.readError(err)
+		} else if ok {
 			return n, nil
 		}
 		c.onWait() // the time that it takes is not the server's
@@ -124,9 +126,9 @@ func (c *conn) wait(p []byte) (int, error) {
 }
 
 // try reads what the socket has at hand. It does not see deadlines, so that it asks itself whether the exchange has been stopped.
-func (c *conn) try(p []byte) (int, bool) {
+func (c *conn) try(p []byte) (int, bool, error) {
 	if c.raw != c.net || c.watch.why() != nil {
-		return 0, false
+		return 0, false, nil
 	}
 	return c.quiet.try(p)
 }

@@ -126,6 +126,14 @@ func (h *heals) closeIdle() {
 	}
 }
 
+func (h *heals) retire() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for host := range h.hosts {
+		h.drop(host)
+	}
+}
+
 // heal answers a server's 421, which came by a connection of p: once more on a fresh connection that is made for the request's host,
 // if the first was not (or was used before), and if all of the request can be sent again. The certificate has to be valid for that
 // host, as for any other connection.

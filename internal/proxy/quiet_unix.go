@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"io"
 	"net"
 	"syscall"
 )
@@ -37,18 +38,29 @@ func (q *quiet) of(c net.Conn) {
 	}
 }
 
-// try reads what is there without waiting. ok is false where nothing is, or where that cannot be told.
-func (q *quiet) try(p []byte) (n int, ok bool) {
-	if q.raw == nil {
-		return 0, false
+// try reads what is there without waiting. ok is false where nothing is, or where that cannot be told; then nothing was taken.
+func (q *quiet) try(p []byte) (n int, ok bool, err error) {
+	if q.raw == nil || len(p) == 0 {
+		return 0, false, nil
 	}
 	if q.read == nil {
 		q.read = func(fd uintptr) { q.n, q.err = syscall.Read(int(fd), q.into) }
 	}
 	q.into, q.n, q.err = p, 0, syscall.EAGAIN
-	err := q.raw.Control(q.read)
+	if err := q.raw.Control(q.read); err != nil {
+		q.err = syscall.EAGAIN // it is closed: reading says so
+	}
 	q.into = nil
-	return q.n, err == nil && q.err == nil && q.n > 0
+	switch {
+	case q.err == syscall.EAGAIN || q.err == syscall.EINTR:
+		return 0, false, nil
+	case q.err != nil:
+		// The socket has told its error, and would say no more than that it has ended.
+		return 0, true, q.err
+	case q.n == 0:
+		return 0, true, io.EOF
+	}
+	return q.n, true, nil
 }
 
 // is reports whether nothing has come.

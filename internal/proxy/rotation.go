@@ -39,6 +39,13 @@ func (ro *Rotation) CloseIdle() {
 	}
 }
 
+// Retire closes the connections that are not in use, and keeps none from now on: nobody will ask again.
+func (ro *Rotation) Retire() {
+	for _, t := range ro.servers {
+		t.Retire()
+	}
+}
+
 // Do is Server.Do with the server whose turn it is. It also returns the server that was asked last.
 func (ro *Rotation) Do(call *Call, r *message.Request) (*Response, *Server, error) {
 	if len(ro.servers) == 1 {

@@ -39,6 +39,14 @@ func (s *Server) CloseIdle() {
 	}
 }
 
+// Retire is CloseIdle, and keeps no connection from now on. Requests are still served, each by a connection of its own.
+func (s *Server) Retire() {
+	s.home.retire(true)
+	if s.heals != nil {
+		s.heals.retire()
+	}
+}
+
 // Do sends a request and returns when the header section of the final answer is there. The fields are sent as they are: the caller
 // has taken out what is about the connection. Host comes from Authority, framing from Length, Upgrade from Protocol; an extended
 // CONNECT (RFC 8441) becomes a GET with Upgrade, without content.

@@ -49,7 +49,7 @@ func (f *File) complete() {
 			l.Name = l.Address
 		}
 		if l.Protocols == nil && l.Scheme == "http" {
-			l.Protocols = []string{"h1"}
+			l.Protocols = []string{"h1", "h2"}
 		} else if l.Protocols == nil {
 			l.Protocols = []string{"h1", "h2", "h3"}
 		}

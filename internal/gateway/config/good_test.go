@@ -51,7 +51,7 @@ func TestFull(t *testing.T) {
 			TrustedGateways: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128"), netip.MustParsePrefix("192.0.2.7/32")},
 			Line:            6, Column: 14,
 		},
-		{Name: "127.0.0.1:8080", Address: "127.0.0.1:8080", Port: 8080, Scheme: authority.HTTP, H1: true, Line: 13, Column: 14},
+		{Name: "127.0.0.1:8080", Address: "127.0.0.1:8080", Port: 8080, Scheme: authority.HTTP, H1: true, H2: true, Line: 13, Column: 14},
 	})
 	checkShop(t, dir, l.Sites[0])
 	checkStaff(t, l.Sites[1])
@@ -110,7 +110,7 @@ func TestDefaults(t *testing.T) {
 	same(t, "hazards", l.Hazards, []config.Hazard(nil))
 	same(t, "listeners", l.Listeners, []*config.Listener{
 		{Name: ":443", Address: ":443", Port: 443, Scheme: authority.HTTPS, H1: true, H2: true, H3: true, Line: 1, Column: 1},
-		{Name: ":80", Address: ":80", Port: 80, Scheme: authority.HTTP, H1: true, Line: 1, Column: 1},
+		{Name: ":80", Address: ":80", Port: 80, Scheme: authority.HTTP, H1: true, H2: true, Line: 1, Column: 1},
 	})
 	same(t, "log", l.Log, config.Log{Format: "json", Output: "stderr", Level: slog.LevelInfo, Access: true})
 	same(t, "timeouts", l.Timeouts, config.Timeouts{
@@ -128,7 +128,7 @@ func TestDefaults(t *testing.T) {
 		Mode: "enforce", UnknownHost: 421, State: "./state",
 		Listeners: []config.ListenerSpec{
 			{Name: ":443", Address: ":443", Scheme: "https", Protocols: []string{"h1", "h2", "h3"}, OriginFrame: "auto"},
-			{Name: ":80", Address: ":80", Scheme: "http", Protocols: []string{"h1"}, OriginFrame: "auto"},
+			{Name: ":80", Address: ":80", Scheme: "http", Protocols: []string{"h1", "h2"}, OriginFrame: "auto"},
 		},
 		Sites: []config.SiteSpec{{
 			Name: "example.com", Hosts: []string{"example.com"}, Coalesce: true, HTTP: "redirect",

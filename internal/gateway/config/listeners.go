@@ -101,10 +101,8 @@ func (k *checker) protocols(c *cursor, spec *ListenerSpec, l *Listener) {
 			continue
 		case seen[p]:
 			k.fail(at, "", "protocol %q is given twice", p)
-		case spec.Scheme == "http" && p == "h2":
-			k.fail(at, "use h1, or scheme: https", "h2 on a plaintext listener is not available in this version")
 		case spec.Scheme == "http" && p == "h3":
-			k.fail(at, "use h1, or scheme: https", "h3 needs TLS, and this listener is plaintext")
+			k.fail(at, "use h1 or h2, or scheme: https", "h3 needs TLS, and this listener is plaintext")
 		}
 		seen[p] = true
 	}

@@ -45,7 +45,7 @@ type ListenerSpec struct {
 	// redirected to; without any, the bound port is.
 	PublicPorts []int `yaml:"public_ports"`
 	// The protocols that are spoken: h1 (HTTP/1.1), h2 (HTTP/2), h3 (HTTP/3, which opens the same UDP port). Default: all
-	// three for https, h1 for http.
+	// three for https; h1 and h2 for http, where HTTP/2 comes with prior knowledge (RFC 9113 section 3.3).
 	Protocols []string `yaml:"protocols" jsonschema:"minItems=1,enum=h1,enum=h2,enum=h3"`
 	// When HTTP/2 connections are told in an ORIGIN frame (RFC 8336) which origins they may carry: auto sends a frame only where
 	// it can list all of them, at most 100; always sends what can be listed, the nearest first, up to 100; never sends none.
