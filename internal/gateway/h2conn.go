@@ -98,20 +98,22 @@ func (c *h2conn) read(ok bool) {
 		}
 	}()
 	for ok {
+		c.ready()
 		buf := c.small[:]
-		switch rested := c.ready(); {
-		case !rested && large == nil:
-			large = readBuffers.Get().(*[16 << 10]byte)
-		case rested && large != nil:
-			readBuffers.Put(large)
-			large = nil
-		}
 		if large != nil {
 			buf = large[:]
 		}
 		n, err := c.nc.Read(buf)
 		var rq *h2exchange
-		if ok, rq = c.step(buf[:n], err); rq != nil {
+		ok, rq = c.step(buf[:n], err)
+		switch {
+		case large == nil && n == len(buf):
+			large = readBuffers.Get().(*[16 << 10]byte) // there is more; most requests never need it
+		case large != nil && n <= len(c.small):
+			readBuffers.Put(large)
+			large = nil
+		}
+		if rq != nil {
 			if handedOver = rq.runHere(); handedOver {
 				return
 			}
@@ -120,12 +122,11 @@ func (c *h2conn) read(ok bool) {
 	}
 }
 
-// ready prepares the next read, and reports whether the connection rests.
-func (c *h2conn) ready() bool {
+// ready prepares the next read.
+func (c *h2conn) ready() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.limitRead(time.Now())
-	return c.rested
 }
 
 // step is what follows a read. ok is false when the connection is at its end; here is a request that the reader is to run itself.
