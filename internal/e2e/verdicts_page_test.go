@@ -78,7 +78,7 @@ kept by the tests: ` + "`go test ./internal/e2e -run TestVerdicts`" + ` asks all
 the metric ` + "`usher_verdicts_total{reason,proto}`" + `; this page is compared with the list that is tested.
 
 - *421 reason*: the guard answers, and log and metric have the reason.
-- *refused by the layer below*: net/http, x/net or quic-go answer before the guard sees the request, which is in neither
+- *refused by the layer below*: the gateway's HTTP/1.1 and HTTP/2 or quic-go answer before the guard sees the request, which is in neither
   log nor metric: with 400 over HTTP/1.1, with RST_STREAM (RFC 9113 section 8.1.1) over HTTP/2, with the stream error
   H3_MESSAGE_ERROR (RFC 9114 section 4.1.2) over HTTP/3.
 - *cannot occur*: the test shows what comes of the nearest thing to it.

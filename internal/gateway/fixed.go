@@ -37,7 +37,11 @@ func (a *respond) bare() bool {
 	return a.status == http.StatusNoContent || a.status == http.StatusNotModified
 }
 
-func (a *respond) waits() bool { return false }
+// waits holds for content that a client with closed windows makes wait: what is answered in place has to be taken whole by every
+// stream's buffer (internal/h2 keeps 4 KiB for each, however much the others hold).
+func (a *respond) waits() bool { return len(a.content) > contentInPlace }
+
+const contentInPlace = 4 << 10
 
 func (a *respond) serve(x *exchange, _ *route) {
 	x.ordinary = true
