@@ -54,7 +54,7 @@ func (s *session) root() *cobra.Command {
 		Short: "Show how a command is used",
 		RunE:  func(_ *cobra.Command, args []string) error { return help(root, args) },
 	})
-	root.AddCommand(s.serve(), s.check(), s.explain(), s.demo(), s.ca(), s.schema(), s.version(), s.completion())
+	root.AddCommand(s.serve(), s.check(), s.explain(), s.probe(), s.demo(), s.status(), s.guide(), s.ca(), s.schema(), s.version(), s.completion())
 	return root
 }
 

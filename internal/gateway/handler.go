@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/textproto"
@@ -16,7 +17,7 @@ func (x *exchange) serveHTTP(serve func(http.ResponseWriter, *http.Request)) {
 	u := &url.URL{Path: x.path}
 	_, u.RawQuery, _ = strings.Cut(r.Target, "?")
 	in := &http.Request{Method: r.Method, URL: u, Host: r.Authority, RequestURI: r.Target, Header: make(http.Header, len(r.Fields)),
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody, RemoteAddr: x.client.remote}
+		Proto: fmt.Sprintf("HTTP/%d.%d", r.Major, r.Minor), ProtoMajor: r.Major, ProtoMinor: r.Minor, Body: http.NoBody, RemoteAddr: x.client.remote}
 	for _, field := range r.Fields {
 		in.Header.Add(field.Name, field.Value)
 	}
@@ -29,6 +30,7 @@ func (x *exchange) serveHTTP(serve func(http.ResponseWriter, *http.Request)) {
 type handlerWriter struct {
 	x      *exchange
 	header http.Header
+	bare   bool // the answer has no content
 	err    error
 }
 
@@ -44,12 +46,21 @@ func (w *handlerWriter) WriteHeader(status int) {
 			f = append(f, message.Field{Name: strings.ToLower(textproto.CanonicalMIMEHeaderKey(name)), Value: value})
 		}
 	}
-	w.err = w.x.respond(status, f, false)
+	if status < 200 && status != http.StatusSwitchingProtocols {
+		w.x.inform(status, f)
+		return
+	}
+	if strings.EqualFold(w.header.Get("Connection"), "close") {
+		w.x.out.Last()
+	}
+	w.bare = w.x.request.Method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified ||
+		w.header.Get("Content-Length") == "0"
+	w.err = w.x.respond(status, f, w.bare)
 }
 
 func (w *handlerWriter) Write(p []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
-	if w.err == nil && w.x.request.Method != http.MethodHead {
+	if w.err == nil && !w.bare {
 		w.err = w.x.write(p)
 	}
 	if w.err != nil {
@@ -67,7 +78,7 @@ func (w *handlerWriter) ReadFrom(src io.Reader) (int64, error) {
 
 func (w *handlerWriter) finish() {
 	w.WriteHeader(http.StatusOK)
-	if w.err == nil {
+	if w.err == nil && !w.bare {
 		w.x.out.Finish(nil)
 	}
 }

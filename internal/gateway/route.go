@@ -47,6 +47,8 @@ func newRoutes(from []config.Route, t config.Timeouts) (*routes, error) {
 			rt.action = &redirect{*in.Redirect}
 		case in.Files != "":
 			rt.action, err = newFiles(in.Files)
+		case in.Guide:
+			rt.action = newGuide(in.Path)
 		default:
 			err = fmt.Errorf("route %q has no action", in.Path)
 		}

@@ -37,7 +37,10 @@ const fieldOverhead = 32
 //	request-line = method SP request-target SP HTTP-version
 func (p *Request) Parse(b []byte, r *message.Request, most int) error {
 	line := bytes.IndexByte(b, '\r') // there is one: the section ends with CR LF
-	if b[line+1] != '\n' {
+	switch {
+	case line == 0:
+		return malformed("an empty line in place of the request line")
+	case b[line+1] != '\n':
 		return malformed("a bare CR")
 	}
 	if err := p.Section.Parse(b, line+len("\r\n")); err != nil {

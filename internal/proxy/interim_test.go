@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/usher-http/usher/internal/message"
 )
@@ -110,28 +112,36 @@ func TestTunnel(t *testing.T) {
 }
 
 // A tunnel has no limits but Cancel.
-func TestCancelTunnel(t *testing.T) {
-	s, _ := newScripted(t, Config{}, func(_ int, c *peer) {
-		c.head()
-		c.say("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")
-		c.head()
+func TestTunnelLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := newScripted(t, Config{FirstByte: time.Second, Idle: time.Second, Whole: time.Second}, func(_ int, c *peer) {
+			c.head()
+			c.say("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")
+			time.Sleep(time.Minute)
+			c.say("late")
+			c.head()
+		})
+		r := get("/")
+		r.Protocol = "x"
+		var call Call
+		res, err := s.Do(&call, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Close()
+		tunnel, err := res.Tunnel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 9)
+		if n, err := tunnel.Read(buf); string(buf[:n]) != "late" || err != nil {
+			t.Error(string(buf[:n]), err)
+		}
+		go call.Cancel()
+		if n, err := tunnel.Read(buf); kind(err) != "canceled" {
+			t.Error(n, err)
+		}
 	})
-	r := get("/")
-	r.Protocol = "x"
-	var call Call
-	res, err := s.Do(&call, r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Close()
-	tunnel, err := res.Tunnel()
-	if err != nil {
-		t.Fatal(err)
-	}
-	go call.Cancel()
-	if n, err := tunnel.Read(make([]byte, 1)); kind(err) != "canceled" {
-		t.Error(n, err)
-	}
 }
 
 // RFC 6455 section 1.3: "the value would be "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="".

@@ -58,6 +58,15 @@ func TestLimits(t *testing.T) {
 			}
 			c.head()
 		}, want: `200 "xxxxx"`, after: 5 * (idle - time.Second)},
+		{name: "content that the server does not read while it answers", script: func(c *peer) {
+			c.head()
+			c.say(ok + "Content-Length: 5\r\n\r\n")
+			for range 5 {
+				time.Sleep(idle - time.Second)
+				c.say("x")
+			}
+			c.head()
+		}, feed: func(b *waiting) { b.come <- "hello" }, want: `200 "xxxxx"`, after: 5 * (idle - time.Second)},
 		{name: "all of it", script: func(c *peer) {
 			c.head()
 			c.say(ok + "\r\n")
@@ -112,6 +121,31 @@ func TestLimits(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What the caller does between two reads is not the server's time, also while content is still sent to a server that does not read it.
+func TestCallerThatIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := newScripted(t, Config{FirstByte: time.Second, Idle: time.Second}, func(_ int, c *peer) {
+			c.head()
+			c.say(ok + "Content-Length: 2\r\n\r\n")
+			time.Sleep(time.Minute)
+			c.say("x")
+			time.Sleep(time.Second / 2)
+			c.say("y")
+			c.head()
+		})
+		body := newWaiting()
+		res, err := s.Do(new(Call), send("POST", -1, body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body.come <- "hello"
+		time.Sleep(time.Minute)
+		if got := answer(res, nil); got != `200 "xy"` {
+			t.Error(got)
+		}
+	})
 }
 
 func TestConnectLimit(t *testing.T) {

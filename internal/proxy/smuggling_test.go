@@ -123,7 +123,7 @@ var shapes = []shape{
 	{name: "chunks", bytes: ok + chunked + "1\r\na\r\n00a\r\n0123456789\r\n000\r\n\r\n", want: `200 "a0123456789"`, next: "reused"},
 	{name: "chunk with LF alone", bytes: ok + chunked + "5\nhello\r\n0\r\n\r\n", want: `200 "" then malformed`, next: "fresh"},
 	{name: "chunk data with LF alone", bytes: ok + chunked + "5\r\nhello\n0\r\n\r\n", want: `200 "hello" then malformed`, next: "fresh"},
-	{name: "chunk data with CR alone", bytes: ok + chunked + "5\r\nhello\r0\r\n\r\n", want: `200 "hello" then malformed`, next: "fresh"},
+	{name: "chunk data with CR alone", bytes: ok + chunked + "5\r\nhello\rX0\r\n\r\n", want: `200 "hello" then malformed`, next: "fresh"},
 	{name: "an extension that ends with LF alone", bytes: ok + chunked + "5;ab\nhello\r\n0\r\n\r\n", want: `200 "" then malformed`, next: "fresh"},
 	{name: "chunk data too long", bytes: ok + chunked + "5\r\nhelloo\r\n0\r\n\r\n", want: `200 "hello" then malformed`, next: "fresh"},
 	{name: "last chunk with LF alone", bytes: ok + chunked + "0\r\n\n", want: `200 "" then malformed`, next: "fresh"},

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"strings"
@@ -40,6 +41,8 @@ func TestStaleConnection(t *testing.T) {
 		{"a byte of an answer", func() *message.Request { return get("/") }, "H", "error closed", 1},
 		{"an interim answer", func() *message.Request { return get("/") }, "HTTP/1.1 102 Processing\r\n\r\n", "error closed", 1},
 		{"408 for the connection", func() *message.Request { return get("/") }, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n", `200 "fresh"`, 2},
+		{"408 for a PUT with content", func() *message.Request { return send("PUT", 5, &atHand{pieces{left: []string{"again"}}}) },
+			"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", `408 ""`, 1},
 		{"408 for a POST", func() *message.Request { return send("POST", 0, nil) }, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n", "error closed", 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -126,6 +129,25 @@ func TestNothingWasSent(t *testing.T) {
 				t.Error(got, sc.dialled())
 			}
 		})
+	}
+}
+
+// halfSent is a server that answers, and to which writing fails all the same.
+type halfSent struct{ canned }
+
+func (c *halfSent) Write(p []byte) (int, error) { return len(p) / 2, io.ErrShortWrite }
+
+// An answer to a request that was not sent to its end is delivered; what is sent next on that connection would be taken for the rest.
+func TestAnswerToHalfARequest(t *testing.T) {
+	dials := 0
+	s := NewServer(Config{Address: "upstream.test:80", Dial: func(context.Context, string, string) (net.Conn, error) {
+		dials++
+		return &halfSent{canned{left: []byte(hello + hello), cut: len(hello)}}, nil
+	}})
+	for i := range 2 {
+		if got := answer(s.Do(new(Call), get("/"))); got != `200 "hello"` || dials != i+1 {
+			t.Error(got, dials)
+		}
 	}
 }
 

@@ -172,69 +172,140 @@ func TestTwoLimits(t *testing.T) {
 	close(release)
 }
 
-// RFC 9113 section 8.1: the trailer section is a header block behind the content that ends the stream. Requests' trailers are not
-// announced, since nobody knows them beforehand.
-func TestTwoTrailers(t *testing.T) {
+// framed is a server of HTTP/2 that is made of frames. serve gets each request once it has ended.
+func framed(t *testing.T, serve func(conn int, f *http2.Framer, r framedRequest)) *Server {
 	ca := testca.New(t)
 	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{NextProtos: []string{"h2"}, Certificates: []tls.Certificate{ca.Server(t, "example.com")}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	seen := make(chan string, 1)
+	t.Cleanup(func() { l.Close() })
 	go func() {
-		c, err := l.Accept()
+		for n := 1; ; n++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				readFrames(c, func(f *http2.Framer, r framedRequest) { serve(n, f, r) })
+			}()
+		}
+	}()
+	s := NewServer(Config{Address: l.Addr().String(), TLS: &tls.Config{ServerName: "example.com", RootCAs: ca.Pool()}})
+	t.Cleanup(s.CloseIdle)
+	return s
+}
+
+type framedRequest struct {
+	stream   uint32
+	te       string
+	content  string
+	trailers string
+}
+
+// readFrames takes one request after the other.
+func readFrames(c net.Conn, serve func(f *http2.Framer, r framedRequest)) {
+	io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
+	f := http2.NewFramer(c, c)
+	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	f.WriteSettings()
+	var r framedRequest
+	for {
+		frame, err := f.ReadFrame()
 		if err != nil {
 			return
 		}
-		defer c.Close()
-		seen <- serveTrailers(c)
-		io.Copy(io.Discard, c)
-	}()
-	s := NewServer(Config{Address: l.Addr().String(), TLS: &tls.Config{ServerName: "example.com", RootCAs: ca.Pool()}})
-	defer s.CloseIdle()
+		ended := false
+		switch frame := frame.(type) {
+		case *http2.DataFrame:
+			r.content += string(frame.Data())
+			ended = frame.StreamEnded()
+		case *http2.MetaHeadersFrame:
+			ended = frame.StreamEnded()
+			for _, field := range frame.RegularFields() {
+				switch {
+				case r.stream != 0:
+					r.trailers += field.Name + "=" + field.Value
+				case field.Name == "te":
+					r.te = field.Value
+				}
+			}
+			r.stream = frame.StreamID
+		}
+		if ended {
+			serve(f, r)
+			r = framedRequest{}
+		}
+	}
+}
+
+func writeFields(f *http2.Framer, stream uint32, end bool, fields ...hpack.HeaderField) {
+	var b bytes.Buffer
+	e := hpack.NewEncoder(&b)
+	for _, field := range fields {
+		e.WriteField(field)
+	}
+	f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: b.Bytes(), EndHeaders: true, EndStream: end})
+}
+
+// RFC 9113 section 8.1: the trailer section is a header block behind the content that ends the stream. Requests' trailers are not
+// announced, since nobody knows them beforehand.
+func TestTwoTrailers(t *testing.T) {
+	seen := make(chan framedRequest, 1)
+	s := framed(t, func(_ int, f *http2.Framer, r framedRequest) {
+		seen <- r
+		writeFields(f, r.stream, false, hpack.HeaderField{Name: ":status", Value: "200"})
+		writeFields(f, r.stream, true, hpack.HeaderField{Name: "x-sum", Value: "7"}, hpack.HeaderField{Name: "content-type", Value: "x"})
+	})
 	r := send("POST", -1, &pieces{left: []string{"hel", "lo"}, trailers: message.Fields{{Name: "x-end", Value: "1"}, {Name: "content-length", Value: "9"}}})
 	r.Fields = message.Fields{{Name: "te", Value: "trailers"}}
 	if got := answer(s.Do(new(Call), r)); got != `200 "" trailers [{x-sum 7}]` {
 		t.Error(got)
 	}
-	if got, want := <-seen, "te=trailers hello x-end=1"; got != want {
-		t.Errorf("the server saw %q, want %q", got, want)
+	if got, want := <-seen, (framedRequest{1, "trailers", "hello", "x-end=1"}); got != want {
+		t.Errorf("the server saw %+v, want %+v", got, want)
 	}
 }
 
-// serveTrailers takes one request frame by frame and answers with trailers. It returns te, the content and the trailers.
-func serveTrailers(c net.Conn) string {
-	io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
-	f := http2.NewFramer(c, c)
-	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	f.WriteSettings()
-	var seen, content string
-	for {
-		frame, err := f.ReadFrame()
-		if err != nil {
-			return err.Error()
+// RFC 9113 section 8.7: "Requests that have not been processed have not failed; clients MAY automatically retry them, even those with
+// non-idempotent methods." A connection that is fresh gets no second attempt.
+func TestTwoRefusedStream(t *testing.T) {
+	for _, code := range []http2.ErrCode{http2.ErrCodeRefusedStream, http2.ErrCodeInternal} {
+		s := framed(t, func(conn int, f *http2.Framer, r framedRequest) {
+			if conn == 1 && r.stream > 1 {
+				f.WriteRSTStream(r.stream, code)
+				return
+			}
+			writeFields(f, r.stream, true, hpack.HeaderField{Name: ":status", Value: "204"}, hpack.HeaderField{Name: "x-content", Value: r.content})
+		})
+		if got := answer(s.Do(new(Call), get("/"))); got != `204 ""` {
+			t.Fatal(got)
 		}
-		switch frame := frame.(type) {
-		case *http2.DataFrame:
-			content += string(frame.Data())
-		case *http2.MetaHeadersFrame:
-			for _, field := range frame.RegularFields() {
-				if field.Name == "te" {
-					seen = "te=" + field.Value
-				} else if frame.StreamEnded() {
-					content += " " + field.Name + "=" + field.Value
-				}
-			}
-			if !frame.StreamEnded() {
-				continue
-			}
-			for i, block := range []hpack.HeaderField{{Name: ":status", Value: "200"}, {Name: "x-sum", Value: "7"}} {
-				var b bytes.Buffer
-				hpack.NewEncoder(&b).WriteField(block)
-				f.WriteHeaders(http2.HeadersFrameParam{StreamID: frame.StreamID, BlockFragment: b.Bytes(), EndHeaders: true, EndStream: i == 1})
-			}
-			return seen + " " + content
+		want := `204 ""`
+		if code != http2.ErrCodeRefusedStream {
+			want = "error closed"
+		}
+		if got := answer(s.Do(new(Call), send("POST", 0, nil))); got != want {
+			t.Errorf("%v: %s, want %s", code, got, want)
+		}
+	}
+}
+
+func TestTwoContentThatIsNotAsAnnounced(t *testing.T) {
+	for name, test := range map[string]struct {
+		length int64
+		body   *pieces
+	}{
+		"too short":  {6, &pieces{left: []string{"hello"}}},
+		"too long":   {4, &pieces{left: []string{"hello"}}},
+		"broken off": {-1, &pieces{left: []string{"hello"}, err: errGone}},
+	} {
+		s := framed(t, func(_ int, f *http2.Framer, r framedRequest) {
+			t.Errorf("%s: the request has come to an end: %+v", name, r)
+		})
+		if _, err := s.Do(new(Call), send("POST", test.length, test.body)); kind(err) != "body" {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

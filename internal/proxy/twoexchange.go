@@ -50,7 +50,7 @@ func (c *twoConn) exchange(call *Call, r *message.Request) (*Response, error) {
 	x.watch.sending(s.config.FirstByte)
 	informed, err := x.run(c, x.request(ctx, r))
 	if err != nil {
-		return nil, x.fail(err, informed)
+		return nil, x.fail(c, err, informed)
 	}
 	x.answered(r)
 	return &x.answer, nil
@@ -112,25 +112,27 @@ func (x *twoExchange) request(ctx context.Context, r *message.Request) *http.Req
 	return out
 }
 
-// fail says what an error of x/net means, and cleans up.
-func (x *twoExchange) fail(err error, informed bool) error {
+// fail says what an error of x/net means, and cleans up. A connection that refuses, or has ended, gets no further request: the next
+// attempt makes another.
+func (x *twoExchange) fail(c *twoConn, err error, informed bool) error {
 	why := x.watch.why()
 	x.finish()
-	switch {
-	case why != nil:
+	if why != nil {
 		return why
-	case informed:
+	}
+	var stream http2.StreamError
+	ofStream := errors.As(err, &stream) && stream.Code != http2.ErrCodeRefusedStream
+	if !ofStream {
+		c.SetDoNotReuse()
+	}
+	if ofStream || informed {
 		return &ClosedError{err}
 	}
-	return &staleError{&ClosedError{err}, unprocessed(err)}
+	return &staleError{&ClosedError{err}, stream.Code == http2.ErrCodeRefusedStream || unprocessed(err)}
 }
 
 // unprocessed reports whether the server says, or x/net knows, that nothing of the request was carried out (RFC 9113 section 8.7).
 func unprocessed(err error) bool {
-	var stream http2.StreamError
-	if errors.As(err, &stream) {
-		return stream.Code == http2.ErrCodeRefusedStream
-	}
 	switch err.Error() { // x/net does not export these
 	case "http2: Transport received Server's graceful shutdown GOAWAY", "http2: client conn not usable",
 		"http2: client conn is closed", "http2: client conn could not be established":

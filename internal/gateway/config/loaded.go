@@ -108,6 +108,7 @@ type Route struct {
 	Respond  *Respond
 	Files    string // folder
 	Redirect *Redirect
+	Guide    bool // the guide to HTTP status codes, at Path
 }
 
 // An Upstream is a set of equal servers.

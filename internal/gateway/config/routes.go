@@ -46,9 +46,7 @@ func (k *checker) checkRoute(c *cursor, spec *RouteSpec) Route {
 	if spec.Redirect != nil {
 		r.Redirect = k.checkRedirect(c.key("redirect"), spec.Redirect)
 	}
-	if spec.Guide {
-		k.fail(c.key("guide"), "remove the route", "guide: true is not available in this version")
-	}
+	r.Guide = spec.Guide
 	return r
 }
 

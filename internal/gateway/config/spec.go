@@ -119,7 +119,7 @@ type RouteSpec struct {
 	Files string `yaml:"files"`
 	// Requests are sent elsewhere.
 	Redirect *RedirectSpec `yaml:"redirect"`
-	// Show the guide to HTTP status codes. Not available in this version. Default: false.
+	// Show the guide to HTTP status codes. Default: false.
 	Guide bool `yaml:"guide"`
 }
 

@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/usher-http/usher/statuscode"
+)
+
+func (s *session) status() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "status [CODE | WORD...]",
+		Short: "What an HTTP status code means, and what to do about it",
+		Long: `Without an argument: list the status codes by class. With a code: what it means, what a server does before it sends it,
+what a client does when it arrives, examples, and what it is confused with. With words: search names, topics and texts; a letter
+or two may be wrong. One hit is shown in full.
+
+Long output goes through $PAGER on a terminal.
+
+Exit code: 0 something was found; 1 nothing was; 2 the command line is invalid.
+
+With --json: for a code an object with code, name, class, summary, state, cacheable, defined_in, server, client, in_depth,
+examples, confused_with, references and related; otherwise {codes}, a list of {code, name, class, summary, state, cacheable}.`,
+		Example: `  usher status
+  usher status 421
+  usher status 4xx
+  usher status misdirected
+  usher status rate limit --json`,
+	}
+	asJSON := c.Flags().Bool("json", false, "write one JSON object")
+	c.ValidArgsFunction = completeCodes
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		return s.runStatus(strings.Join(args, " "), *asJSON)
+	}
+	return c
+}
+
+// completeCodes offers the codes with their names.
+func completeCodes(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var words []string
+	for _, c := range statuscode.All() {
+		words = append(words, fmt.Sprintf("%d\t%s", c.Number, c.Name))
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp
+}
+
+func (s *session) runStatus(asked string, asJSON bool) error {
+	asked = strings.TrimSpace(asked)
+	if isNumber(asked) && len(asked) > 2 {
+		c, err := statuscode.Find(asked)
+		if err != nil {
+			return noSuchCode(asked, err)
+		}
+		return s.showCode(c, asJSON)
+	}
+	list := statuscode.All()
+	if asked != "" {
+		list = statuscode.Search(asked)
+	}
+	if strings.HasPrefix(asked, "-") { // a number in all likelihood
+		list = nil
+	}
+	switch {
+	case len(list) == 0:
+		return nothingFound(asked)
+	case asJSON:
+		briefs := []statuscode.Brief{}
+		for _, c := range list {
+			briefs = append(briefs, c.Brief())
+		}
+		return writeJSON(s.stdout, codesObject{briefs})
+	case asked == "":
+		return s.page(codeList{s.paint(s.stdout)}.byClass())
+	case len(list) == 1:
+		return s.showCode(list[0], false)
+	}
+	return s.page(codeList{s.paint(s.stdout)}.hits(list))
+}
+
+// codesObject is what `usher status --json` writes for more than one code.
+type codesObject struct {
+	Codes []statuscode.Brief `json:"codes"`
+}
+
+func (s *session) showCode(c *statuscode.Code, asJSON bool) error {
+	if asJSON {
+		return writeJSON(s.stdout, c.Object())
+	}
+	return s.page(newSheet(s.paint(s.stdout)).code(c))
+}
+
+func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// noSuchCode says why a number is no code, and what is near.
+func noSuchCode(asked string, err error) error {
+	if !errors.Is(err, statuscode.ErrUnknown) {
+		return usageError("usher status 421 shows one, usher status lists all", "%w", err)
+	}
+	n, _ := strconv.Atoi(asked)
+	if known := statuscode.InTheWild(n); known != "" {
+		return &ExitError{exitFailed, &hinted{err, known}}
+	}
+	return &ExitError{exitFailed, &hinted{err, fmt.Sprintf("usher status %cxx lists its class, whose meaning clients go by", asked[0])}}
+}
+
+// nothingFound is about words that are nowhere. What begins like a number was meant as one.
+func nothingFound(asked string) error {
+	hint := "try a topic such as cache, redirect or rate limit; usher status lists all codes"
+	if r := []rune(asked); len(r) > 100 {
+		asked = string(r[:100]) + "..."
+	}
+	if asked[0] >= '0' && asked[0] <= '9' || asked[0] == '-' {
+		return usageError("usher status 421 shows one, usher status lists all", "%q: %w", asked, statuscode.ErrMalformed)
+	}
+	return &ExitError{exitFailed, &hinted{fmt.Errorf("nothing found for %q", asked), hint}}
+}
+
+// A codeList lists codes.
+type codeList struct{ paint palette }
+
+func (l codeList) byClass() string {
+	var b strings.Builder
+	for _, class := range statuscode.Classes {
+		fmt.Fprintf(&b, "%s  %s\n\n", l.paint.bold(class.Digits()+" "+class.String()), l.paint.faint(class.Meaning()))
+		for _, c := range statuscode.Of(class) {
+			fmt.Fprintf(&b, "  %s  %s%s\n", paintCode(l.paint, c), c.Name, mark(l.paint, c))
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("usher status 421 shows one, usher status WORD searches.\n")
+	return b.String()
+}
+
+func (l codeList) hits(list []*statuscode.Code) string {
+	var b strings.Builder
+	for _, c := range list {
+		fmt.Fprintf(&b, "%s  %s%s\n", paintCode(l.paint, c), l.paint.bold(c.Name), mark(l.paint, c))
+		sheet := newSheet(l.paint)
+		sheet.wrapped("     ", "     ", c.Summary)
+		b.WriteString(sheet.String())
+	}
+	return b.String()
+}
+
+// paintCode gives the number the colour of its class.
+func paintCode(p palette, c *statuscode.Code) string {
+	number := strconv.Itoa(c.Number)
+	switch c.Class() {
+	case statuscode.Successful:
+		return p.good(number)
+	case statuscode.ClientError:
+		return p.warn(number)
+	case statuscode.ServerError:
+		return p.bad(number)
+	}
+	return p.bold(number)
+}
+
+func mark(p palette, c *statuscode.Code) string {
+	if c.State == statuscode.Registered || c.State == statuscode.Unused {
+		return "" // that one has it in its name
+	}
+	return p.faint(" (" + string(c.State) + ")")
+}

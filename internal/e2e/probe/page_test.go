@@ -1,0 +1,69 @@
+package probe
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/usher-http/usher/internal/testenv"
+)
+
+// script uses the page as a person does, and leaves what is to be seen in the title.
+const script = `<script>
+var seen = [], find = document.getElementById("find"), bad = document.getElementById("bad");
+function shown(s) { return Array.prototype.filter.call(document.querySelectorAll(s), function (e) { return !e.hidden && !e.classList.contains("faded"); }).length; }
+function look() { seen.push(shown(".finding") + "/" + shown("tbody:not(.group) .row") + "/" + shown(".arc")); }
+function type(text) { find.value = text; find.dispatchEvent(new Event("input")); }
+look();
+type("staff.test"); look();
+type("no such host"); look();
+type(""); bad.checked = true; bad.dispatchEvent(new Event("change")); look();
+document.querySelectorAll("input.severity").forEach(function (l) { l.checked = l.value === "critical"; l.dispatchEvent(new Event("change")); }); look();
+document.title = "SEEN " + seen.join(" ");
+</script>`
+
+var (
+	seenTitle = regexp.MustCompile(`<title>SEEN ([^<]*)</title>`)
+	console   = regexp.MustCompile(`(?m)^.*CONSOLE.*$`)
+)
+
+// TestPage opens the page of a report in Chromium: nothing is said on the console, which is where a request to anywhere would be, since the
+// page forbids them all; and the filter filters.
+func TestPage(t *testing.T) {
+	chromium := testenv.Browser(t, "chromium", "chromium-browser", "google-chrome")
+	s := naive(t)
+	s.probe(t, "--html", "page.html", "--protocols", "h1,h2")
+	text, err := os.ReadFile(filepath.Join(s.dir, "page.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write(t, "tried.html", strings.Replace(string(text), "</body>", script+"</body>", 1))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+		"--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(), "--enable-logging=stderr", "--dump-dom",
+		"file://"+filepath.Join(s.dir, "tried.html"))
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &errs, 5*time.Second
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s", err, errs.String())
+	}
+	if said := console.FindString(errs.String()); said != "" {
+		t.Errorf("on the console: %s", said)
+	}
+	m := seenTitle.FindStringSubmatch(out.String())
+	if m == nil {
+		t.Fatalf("the script did not run through:\n%s", errs.String())
+	}
+	steps := strings.Fields(m[1])
+	all, staff, none, problems, critical := steps[0], steps[1], steps[2], steps[3], steps[4]
+	if none != "0/0/0" || staff == all || staff == none || problems == all || critical == problems || strings.HasPrefix(critical, "0/") {
+		t.Errorf("all %s, staff.test %s, no such host %s, problems only %s, critical only %s (findings/rows/arcs)", all, staff, none, problems, critical)
+	}
+	t.Logf("findings/rows/arcs: all %s, staff.test %s, problems only %s, critical only %s", all, staff, problems, critical)
+}

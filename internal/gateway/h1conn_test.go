@@ -1,0 +1,534 @@
+package gateway
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A wire1 is a connection on which a test says what it likes, in HTTP/1.1 or not.
+type wire1 struct {
+	net.Conn
+	t  *testing.T
+	in *bufio.Reader
+}
+
+func (r *running) wire1(t *testing.T) *wire1 {
+	t.Helper()
+	c := r.raw(t, "tls", "a.test.example")
+	return &wire1{c, t, bufio.NewReader(c)}
+}
+
+// say writes a text in which HOST stands for a good Host field.
+func (w *wire1) say(format string, args ...any) {
+	w.t.Helper()
+	text := strings.ReplaceAll(fmt.Sprintf(format, args...), "HOST", "Host: a.test.example\r\n")
+	if _, err := io.WriteString(w, text); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// hear reads one answer, be it an interim one.
+func (w *wire1) hear(method string) answer {
+	w.t.Helper()
+	res, err := http.ReadResponse(w.in, &http.Request{Method: method})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if res.StatusCode < 200 {
+		return answer{res, ""}
+	}
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return answer{res, string(text)}
+}
+
+// ended checks that nothing follows but the end of the connection.
+func (w *wire1) ended() {
+	w.t.Helper()
+	if rest, err := io.ReadAll(w.in); len(rest) > 0 || err != nil && !strings.Contains(err.Error(), "reset") {
+		w.t.Errorf("behind the last answer came %q, %v", rest, err)
+	}
+}
+
+// echoes is an upstream that answers with what it was asked.
+func echoes(t *testing.T) string {
+	return proxied(newUpstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		for name := range r.Trailer {
+			w.Header().Set(http.TrailerPrefix+name, r.Trailer.Get(name)+"!")
+		}
+		if r.URL.Query().Has("flush") {
+			http.NewResponseController(w).Flush() // the length is not known then
+		}
+		fmt.Fprintf(w, "%s %s %q %v", r.Method, r.URL.Path, body, err)
+	})) + "log: {level: debug}\nadmin: {address: \"127.0.0.1:0\"}\n"
+}
+
+// RFC 9112 section 9.3.2: "A server MAY process a sequence of pipelined requests in parallel if they all have safe methods, but it MUST
+// send the corresponding responses in the same order that the requests were received."
+func TestH1Pipelining(t *testing.T) {
+	r := newFolder(t).start(t, echoes(t))
+	c := r.wire1(t)
+	c.say("POST /1 HTTP/1.1\r\nHOSTContent-Length: 3\r\n\r\nabc" + "GET /2 HTTP/1.1\r\nHOST\r\n" +
+		"POST /3 HTTP/1.1\r\nHOSTTransfer-Encoding: chunked\r\n\r\n3\r\ndef\r\n2;x\r\ngh\r\n0\r\n\r\n" + "HEAD /4?flush HTTP/1.1\r\nHOST\r\n" +
+		"\r\nGET /5 HTTP/1.1\r\nHOSTConnection: close\r\n\r\nGET /6 HTTP/1.1\r\nHOST\r\n")
+	for _, want := range []string{`POST /1 "abc" <nil>`, `GET /2 "" <nil>`, `POST /3 "defgh" <nil>`, "", `GET /5 "" <nil>`} {
+		method := "GET"
+		if want == "" {
+			method = "HEAD"
+		}
+		if got := c.hear(method); got.StatusCode != 200 || got.text != want {
+			t.Errorf("%d %q, want %q", got.StatusCode, got.text, want)
+		}
+	}
+	c.ended()
+}
+
+// However a request is cut into writes, the same comes of it.
+func TestH1ByDrops(t *testing.T) {
+	r := newFolder(t).start(t, echoes(t))
+	c := r.wire1(t)
+	for _, b := range []byte("\r\nPOST /1 HTTP/1.1\r\nHost: a.test.example\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ndef\r\n0\r\nX: y\r\n\r\n") {
+		c.Write([]byte{b})
+	}
+	c.hear("POST").want(t, 200, `POST /1 "def" <nil>`)
+	c.say("GET /2 HTTP/1.1\r\nHOST\r\n")
+	c.hear("GET").want(t, 200, `GET /2 "" <nil>`)
+}
+
+func TestH1Versions(t *testing.T) {
+	r := newFolder(t).start(t, echoes(t))
+	c := r.wire1(t)
+	c.say("GET /1 HTTP/1.0\r\nHOSTConnection: keep-alive\r\n\r\n")
+	if got := c.hear("GET").want(t, 200, `GET /1 "" <nil>`); got.Header.Get("Connection") != "keep-alive" {
+		t.Errorf("%v", got.Header)
+	}
+	// RFC 9112 section 6.1: "A server MUST NOT send a response containing Transfer-Encoding unless the corresponding request indicates
+	// HTTP/1.1 (or later minor revisions)." What has no known length ends with the connection then.
+	c.say("GET /2?flush HTTP/1.0\r\nHOSTConnection: keep-alive\r\n\r\n")
+	got := c.hear("GET").want(t, 200, `GET /2 "" <nil>`)
+	if got.TransferEncoding != nil || !got.Close || got.Header.Get("Connection") != "" && got.Header.Get("Connection") != "close" {
+		t.Errorf("%v, coding %v", got.Header, got.TransferEncoding)
+	}
+	c = r.wire1(t)
+	c.say("GET /3 HTTP/1.0\r\nHOST\r\n")
+	if got := c.hear("GET").want(t, 200, `GET /3 "" <nil>`); !got.Close {
+		t.Errorf("%v", got.Header)
+	}
+	c.ended()
+}
+
+func TestH1Interim(t *testing.T) {
+	up := newUpstreamServer(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", "</x>")
+		w.WriteHeader(http.StatusEarlyHints)
+		io.WriteString(w, "final")
+	})
+	r := newFolder(t).start(t, proxied(up))
+	c := r.wire1(t)
+	c.say("GET / HTTP/1.1\r\nHOST\r\n")
+	if got := c.hear("GET"); got.StatusCode != 103 || got.Header.Get("Link") != "</x>" || got.Header.Get("Content-Length") != "" {
+		t.Errorf("%d %v", got.StatusCode, got.Header)
+	}
+	c.hear("GET").want(t, 200, "final")
+	// RFC 9110 section 15.2: "A server MUST NOT send a 1xx response to an HTTP/1.0 client."
+	c.say("GET / HTTP/1.0\r\nHOST\r\n")
+	c.hear("GET").want(t, 200, "final")
+}
+
+func TestH1Expect(t *testing.T) {
+	reads := make(chan bool)
+	up := newUpstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if <-reads {
+			text, _ := io.ReadAll(r.Body)
+			w.Write(text)
+		}
+	})
+	r := newFolder(t).start(t, proxied(up))
+	c := r.wire1(t)
+	// RFC 9110 section 10.1.1: "Upon receiving an HTTP/1.1 (or later) request that has a method, target URI, and complete header section
+	// that contains a 100-continue expectation and indicates that request content will follow, an origin server MUST send either: an
+	// immediate response with a final status code, [...] or an immediate 100 (Continue) response to encourage the client to send the
+	// request content."
+	c.say("POST / HTTP/1.1\r\nHOSTContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+	if got := c.hear("POST"); got.StatusCode != 100 {
+		t.Fatalf("%d", got.StatusCode)
+	}
+	c.say("hello")
+	reads <- true
+	if got := c.hear("POST").want(t, 200, "hello"); got.Close {
+		t.Error("the connection ends")
+	}
+	// "A server MAY omit sending a 100 (Continue) response if it has already received some or all of the content".
+	c.say("POST / HTTP/1.1\r\nHOSTContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello")
+	reads <- true
+	if got := c.hear("POST").want(t, 200, "hello"); got.Close {
+		t.Error("the connection ends although all of the content was there")
+	}
+	// The guard answers without a look at the content: nobody knows whether it comes.
+	c.say("POST / HTTP/1.1\r\nHost: other.test.example\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+	if got := c.hear("POST").want(t, 421, ""); !got.Close {
+		t.Error("the connection goes on")
+	}
+	c.ended()
+	c = r.wire1(t)
+	c.say("POST / HTTP/1.1\r\nHOSTContent-Length: 5\r\nExpect: something\r\n\r\n")
+	c.hear("POST").want(t, 417, "")
+	c.ended()
+}
+
+// "A server that responds with a final status code instead of reading the entire request content SHOULD indicate whether it intends to
+// close the connection" (RFC 9110 section 10.1.1). Little of it is taken in.
+func TestH1UnreadContent(t *testing.T) {
+	r := newFolder(t).start(t, basic)
+	c := r.wire1(t)
+	for _, head := range []string{"Content-Length: 200000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n30d40\r\n"} {
+		c.say("POST / HTTP/1.1\r\nHOST%s", head)
+		if got := c.hear("POST").want(t, 200, "site a"); got.Close {
+			t.Fatal("the connection ends")
+		}
+		c.say("%s", strings.Repeat("x", 200_000))
+		if strings.HasPrefix(head, "Transfer") {
+			c.say("\r\n0\r\n\r\n")
+		}
+		c.say("GET / HTTP/1.1\r\nHOST\r\n")
+		c.hear("GET").want(t, 200, "site a")
+	}
+	// Too much. The client, which sends all before it reads, gets the answer all the same (RFC 9112 section 9.6: "If the server receives
+	// additional data from the client on a fully closed connection [...] the client's TCP stack will send a reset [...] which might erase
+	// the client's unacknowledged input buffers before they can be read and interpreted by the client's HTTP parser").
+	c.say("POST / HTTP/1.1\r\nHOSTContent-Length: 8000000\r\n\r\n%s", strings.Repeat("x", 8_000_000))
+	if got := c.hear("POST").want(t, 200, "site a"); !got.Close {
+		t.Error("the connection goes on")
+	}
+	c = r.wire1(t)
+	c.say("POST / HTTP/1.1\r\nHOSTTransfer-Encoding: chunked\r\n\r\n%s", strings.Repeat("64\r\n"+strings.Repeat("x", 100)+"\r\n", 40_000))
+	c.hear("POST").want(t, 200, "site a")
+	c.ended()
+}
+
+func TestH1Trailers(t *testing.T) {
+	r := newFolder(t).start(t, echoes(t))
+	c := r.wire1(t)
+	c.say("POST /1?flush HTTP/1.1\r\nHOSTTE: trailers\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nX-Sum: 1\r\nForwarded: for=forged\r\nClient-Cert: :AA==:\r\n\r\n")
+	got := c.hear("POST").want(t, 200, `POST /1 "ab" <nil>`)
+	if got.Trailer.Get("X-Sum") != "1!" || len(got.Trailer) != 1 {
+		t.Errorf("trailers %v", got.Trailer)
+	}
+}
+
+// What is no good request is answered below the access log and the metrics, and ends the connection.
+func TestH1Refusals(t *testing.T) {
+	r := newFolder(t).start(t, echoes(t))
+	long := strings.Repeat("x", maxHeaderBytes)
+	for _, test := range []struct {
+		text   string
+		status int
+	}{
+		{"GET / HTTP/1.1\r\n\r\n", 400},
+		{"GET / HTTP/1.1\nHOST\n", 400},
+		{"\r\n\r\nGET / HTTP/1.1\r\nHOST\r\n", 400},
+		{"\rGET / HTTP/1.1\r\nHOST\r\n", 400},
+		{"GET / HTTP/2.0\r\nHOST\r\n", 505},
+		{"POST / HTTP/1.1\r\nHOSTTransfer-Encoding: gzip\r\n\r\n", 501},
+		{"GET / HTTP/1.1\r\nHOSTX: " + long + "\r\n\r\n", 431},
+		{"GET /" + long + " HTTP/1.1\r\nHOST\r\n", 431},
+		{"GET / HTTP/1.1\r\nHOSTX: " + long, 431},
+		{"GET / HTTP/1.1\r\nHOST" + strings.Repeat("X:\r\n", 2000) + "\r\n", 431},
+	} {
+		for _, before := range []string{"", "GET /before HTTP/1.1\r\nHOST\r\n"} {
+			c := r.wire1(t)
+			c.say("%s%sGET /after HTTP/1.1\r\nHOST\r\n", before, test.text)
+			if before != "" {
+				c.hear("GET").want(t, 200, "before")
+			}
+			if got := c.hear("GET").want(t, test.status, ""); !got.Close || got.Header.Get("Date") == "" {
+				t.Errorf("%.40q: %v", test.text, got.Header)
+			}
+			c.ended()
+		}
+	}
+	if n, m := r.log.count("msg", "request"), r.log.count("msg", "request", "path", "/before"); n != m {
+		t.Errorf("%d lines of refused requests", n-m)
+	}
+	if n := r.log.count("msg", "connection", "level", "DEBUG", "listener", "tls"); n < 20 {
+		t.Errorf("%d lines at debug", n)
+	}
+	r.wantMetric(t, 10, "usher_requests_total", "proto=h1", "status=200")
+	r.wantMetric(t, 0, "usher_requests_total", "proto=h1", "status=400")
+}
+
+func TestH1LargeHeader(t *testing.T) {
+	r := newFolder(t).start(t, echoes(t))
+	c := r.wire1(t)
+	for range 2 {
+		c.say("GET /%s HTTP/1.1\r\nHOSTX: %s\r\n\r\nGET /next HTTP/1.1\r\nHOST\r\n", strings.Repeat("p", 20_000), strings.Repeat("x", 40_000))
+		c.hear("GET").want(t, 200, "ppp")
+		c.hear("GET").want(t, 200, "/next")
+	}
+}
+
+// Content of every size and framing arrives as it was sent, whatever the buffers are.
+func TestH1Content(t *testing.T) {
+	up := newUpstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+		sum := sha256.New()
+		n, _ := io.Copy(sum, r.Body)
+		if r.URL.Query().Has("flush") {
+			http.NewResponseController(w).Flush()
+		}
+		w.Header().Set("X-Sum", fmt.Sprintf("%d %x", n, sum.Sum(nil)))
+		var size int
+		fmt.Sscan(r.URL.Query().Get("size"), &size)
+		for i := 0; i < size; i += 1000 {
+			w.Write(pattern(i, min(1000, size-i)))
+		}
+	})
+	r := newFolder(t).start(t, proxied(up))
+	c := r.wire1(t)
+	for _, size := range []int{0, 1, 4095, 4096, 16100, 16384, 16385, 40_000, 300_000} {
+		content := pattern(0, size)
+		want := fmt.Sprintf("%d %x", size, sha256.Sum256(content))
+		for _, chunked := range []bool{false, true} {
+			var b bytes.Buffer
+			fmt.Fprintf(&b, "POST /?size=%d HTTP/1.1\r\nHost: a.test.example\r\n", size)
+			if chunked {
+				b.WriteString("Transfer-Encoding: chunked\r\n\r\n")
+				for i, piece := range slices.Collect(slices.Chunk(content, 7777)) {
+					fmt.Fprintf(&b, "%X;i=%d\r\n%s\r\n", len(piece), i, piece)
+				}
+				b.WriteString("0\r\n\r\n")
+			} else {
+				fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n%s", size, content)
+			}
+			go c.Write(b.Bytes())
+			got := c.hear("POST").want(t, 200, "")
+			if got.Header.Get("X-Sum") != want {
+				t.Errorf("%d bytes, chunked %v: the upstream got %q, want %q", size, chunked, got.Header.Get("X-Sum"), want)
+			}
+			if !bytes.Equal([]byte(got.text), content) {
+				t.Errorf("%d bytes, chunked %v: %d bytes came back", size, chunked, len(got.text))
+			}
+		}
+		c.say("GET /?flush&size=%d HTTP/1.1\r\nHOST\r\n", size)
+		if got := c.hear("GET").want(t, 200, ""); !bytes.Equal([]byte(got.text), content) || !slices.Equal(got.TransferEncoding, []string{"chunked"}) {
+			t.Errorf("%d bytes: %d bytes came back, coding %v", size, len(got.text), got.TransferEncoding)
+		}
+	}
+}
+
+// pattern is n bytes from a place in a text without repetitions nearby.
+func pattern(at, n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte((at + i) * (at + i + 7) >> 3)
+	}
+	return b
+}
+
+// An upload that the client breaks off, or that turns out to be malformed, is answered.
+func TestH1BrokenUpload(t *testing.T) {
+	r := newFolder(t).start(t, echoes(t))
+	for _, text := range []string{
+		"Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n",
+		"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nA : b\r\n\r\n",
+	} {
+		c := r.wire1(t)
+		c.say("POST / HTTP/1.1\r\nHOST%s", text)
+		if got := c.hear("POST").want(t, 400, ""); !got.Close {
+			t.Error("the connection goes on")
+		}
+		c.ended()
+	}
+	c := r.wire1(t)
+	c.say("POST / HTTP/1.1\r\nHOSTContent-Length: 5\r\n\r\nabc")
+	c.Conn.(interface{ CloseWrite() error }).CloseWrite()
+	c.hear("POST").want(t, 400, "")
+	c.ended()
+}
+
+// A client that asks for more while it waits for an answer is not taken for one that is gone, and what it sends is kept.
+func TestH1SendsWhileItWaits(t *testing.T) {
+	text, asked, let := slow(t)
+	r := newFolder(t).start(t, text)
+	c := r.wire1(t)
+	c.say("POST /1 HTTP/1.1\r\nHOSTContent-Length: 2\r\n\r\nab")
+	wait(t, "the request", asked)
+	time.Sleep(2 * lookAfter)
+	c.say("POST /2 HTTP/1.1\r\nHOSTContent-Length: 2\r\n")
+	time.Sleep(lookAfter)
+	c.say("\r\nabGET /3 HTTP/1.1\r\nHOST\r\n")
+	time.Sleep(lookAfter / 2)
+	close(let)
+	for range 3 {
+		c.hear("GET").want(t, 200, "answered")
+	}
+}
+
+// A client that goes while its request is with the upstream cancels it, even where it has sent another request before.
+func TestH1GoesWhileItWaits(t *testing.T) {
+	gone := make(chan struct{}, 1)
+	up := newUpstreamServer(t, func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+		gone <- struct{}{}
+	})
+	r := newFolder(t).start(t, proxied(up))
+	for _, text := range []string{"GET / HTTP/1.1\r\nHOST\r\nGET / HTTP/1.1\r\nHOST\r\n", "POST / HTTP/1.1\r\nHOSTTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"} {
+		c := r.wire1(t)
+		c.say("%s", text)
+		time.Sleep(lookAfter / 2)
+		c.Close()
+		wait(t, "the end of the upstream's request", gone)
+	}
+	eventually(t, "it is logged", func() bool { return r.log.count("msg", "request", "status", "499") == 2 })
+}
+
+// A connection that rests has let go of its buffers, and takes them up again.
+func TestH1Rests(t *testing.T) {
+	r := newFolder(t).start(t, echoes(t))
+	c := r.wire1(t)
+	for range 2 {
+		time.Sleep(restAfter + restAfter/4)
+		c.say("POST /%s HTTP/1.1\r\nHOSTContent-Length: 4\r\n\r\nabcd", strings.Repeat("p", 1000))
+		c.hear("POST").want(t, 200, `"abcd" <nil>`)
+	}
+}
+
+func TestH1Shutdown(t *testing.T) {
+	text, asked, let := slow(t)
+	r := newFolder(t).start(t, text+"timeouts: {drain: 1h}\n")
+	idle, busy := r.wire1(t), r.wire1(t)
+	idle.say("OPTIONS * HTTP/1.1\r\nHOST\r\n")
+	idle.hear("OPTIONS").want(t, 200, "")
+	busy.say("GET /1 HTTP/1.1\r\nHOST\r\nGET /2 HTTP/1.1\r\nHOST\r\n")
+	wait(t, "the request", asked)
+	fresh := r.wire1(t)
+	done := r.shutdown()
+	idle.ended()
+	// It was just made: its request is on the way.
+	fresh.say("OPTIONS * HTTP/1.1\r\nHOST\r\n")
+	if got := fresh.hear("OPTIONS").want(t, 200, ""); !got.Close {
+		t.Error("the fresh connection goes on")
+	}
+	fresh.Close()
+	select {
+	case err := <-done:
+		t.Fatalf("ended with a request in hand: %v", err)
+	default:
+	}
+	close(let)
+	// RFC 9112 section 9.6: "A server that sends a "close" connection option MUST initiate closure of the connection after it sends the
+	// response containing the close connection option."
+	if got := busy.hear("GET").want(t, 200, "answered"); !got.Close {
+		t.Error("the connection goes on")
+	}
+	busy.ended()
+	busy.Close()
+	if err := wait(t, "the shutdown", done); err != nil {
+		t.Error(err)
+	}
+}
+
+// Where the end of the connection is the end of the content, one that breaks off must not end like one that is whole.
+func TestH1BreaksOffVisibly(t *testing.T) {
+	up := newUpstreamServer(t, func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "half")
+		http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	r := newFolder(t).start(t, strings.Replace(proxied(up), "listeners: [", "listeners: [{name: plain, address: \"127.0.0.1:0\", scheme: http}, ", 1)+"    http: serve\n")
+	for _, version := range []string{"1.0", "1.1"} {
+		for _, sni := range []string{"", "a.test.example"} {
+			listener := "plain"
+			if sni != "" {
+				listener = "tls"
+			}
+			c := r.raw(t, listener, sni)
+			fmt.Fprintf(c, "GET / HTTP/%s\r\nHost: a.test.example\r\n\r\n", version)
+			res, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				continue // a reset may overtake the header section
+			}
+			if text, err := io.ReadAll(res.Body); err == nil {
+				t.Errorf("HTTP/%s, SNI %q: read %q without an error", version, sni, text)
+			}
+		}
+	}
+}
+
+// A tunnel hands on what the client has sent ahead, and what it says later than the watch over its exchange would look.
+func TestH1Tunnel(t *testing.T) {
+	up := newUpstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(3 * lookAfter)
+		c, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX: y\r\n\r\n")
+		rw.Flush()
+		io.Copy(c, rw)
+	})
+	r := newFolder(t).start(t, proxied(up))
+	c := r.wire1(t)
+	c.say("GET / HTTP/1.1\r\nHOSTConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nahead\n")
+	time.Sleep(2 * lookAfter)
+	c.say("then\n")
+	if got := c.hear("GET"); got.StatusCode != 101 || got.Header.Get("Upgrade") != "websocket" || got.Header.Get("Connection") != "Upgrade" || got.Header.Get("X") != "y" {
+		t.Fatalf("%d %v", got.StatusCode, got.Header)
+	}
+	for _, want := range []string{"ahead\n", "then\n", "late\n"} {
+		if want == "late\n" {
+			time.Sleep(2 * lookAfter)
+			c.say("%s", want)
+		}
+		if got, err := c.in.ReadString('\n'); got != want || err != nil {
+			t.Fatalf("%q, %v; want %q", got, err, want)
+		}
+	}
+	c.Close()
+	r.log.wait(t, "msg", "request", "status", "101", "bytes", "16")
+}
+
+// An upstream that answers before it has the content ends the exchange; what is left of the content is not taken for a request.
+func TestH1EarlyAnswer(t *testing.T) {
+	up := newUpstreamServer(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		http.Error(w, "no", http.StatusForbidden)
+	})
+	r := newFolder(t).start(t, proxied(up))
+	const smuggled = "GET /smuggled HTTP/1.1\r\nHost: a.test.example\r\n\r\n"
+	for _, size := range []int{100_000, 4_000_000} {
+		c := r.wire1(t)
+		c.say("POST / HTTP/1.1\r\nHOSTContent-Length: %d\r\n\r\n", size)
+		go io.WriteString(c, strings.Repeat(smuggled, size/len(smuggled)+1)[:size]+"GET /next HTTP/1.1\r\nHost: a.test.example\r\n\r\n")
+		c.hear("POST").want(t, 403, "no")
+		for {
+			res, err := http.ReadResponse(c.in, nil)
+			if err != nil {
+				if errors.Is(err, context.DeadlineExceeded) {
+					t.Error(err)
+				}
+				break
+			}
+			io.Copy(io.Discard, res.Body)
+			c.Close()
+		}
+	}
+	if n := r.log.count("msg", "request", "path", "/smuggled"); n > 0 {
+		t.Errorf("%d requests were made of content", n)
+	}
+}

@@ -1,0 +1,80 @@
+package names
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// configuration is what is read of an usher.yaml: which hosts, and where.
+type configuration struct {
+	Listeners []struct {
+		Name, Address, Scheme string
+		PublicPorts           []string `yaml:"public_ports"`
+	}
+	Sites []struct {
+		Hosts     []string
+		Listeners []string
+	}
+}
+
+// Usher reads the hosts of the sites of an usher.yaml. It is not checked otherwise: usher check does that.
+func Usher(file string) (list List, err error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return list, err
+	}
+	var c configuration
+	if err := yaml.Unmarshal(text, &c); err != nil {
+		return list, fmt.Errorf("%s: %w", file, err)
+	}
+	for _, site := range c.Sites {
+		ports := c.ports(site.Listeners)
+		for _, host := range site.Hosts {
+			switch {
+			case strings.Contains(host, "*"):
+				list.Skipped = append(list.Skipped, host)
+			case listenPort(host) != "80": // narrowed to a port
+				list.add(host[:strings.LastIndexByte(host, ':')], listenPort(host))
+			default:
+				for _, port := range ports {
+					list.add(host, port)
+				}
+			}
+		}
+	}
+	return list, nil
+}
+
+// ports are where the listeners of that name, or all, serve https: the first public port, else the bound one.
+func (c *configuration) ports(only []string) (list []string) {
+	for _, l := range c.Listeners {
+		name := l.Name
+		if name == "" {
+			name = l.Address
+		}
+		if l.Scheme == "http" || len(only) > 0 && !contains(only, name) {
+			continue
+		}
+		if len(l.PublicPorts) > 0 {
+			list = append(list, l.PublicPorts[0])
+		} else {
+			list = append(list, listenPort(l.Address))
+		}
+	}
+	if len(c.Listeners) == 0 {
+		return []string{"443"} // the default
+	}
+	return list
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,103 @@
+package report
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io"
+
+	"github.com/usher-http/usher/probe"
+)
+
+type (
+	junitSuites struct {
+		XMLName  xml.Name     `xml:"testsuites"`
+		Name     string       `xml:"name,attr"`
+		Tests    int          `xml:"tests,attr"`
+		Failures int          `xml:"failures,attr"`
+		Errors   int          `xml:"errors,attr"`
+		Time     string       `xml:"time,attr"`
+		Suites   []junitSuite `xml:"testsuite"`
+	}
+	junitSuite struct {
+		Name     string      `xml:"name,attr"`
+		Tests    int         `xml:"tests,attr"`
+		Failures int         `xml:"failures,attr"`
+		Errors   int         `xml:"errors,attr"`
+		Cases    []junitCase `xml:"testcase"`
+	}
+	junitCase struct {
+		Name    string        `xml:"name,attr"`
+		Class   string        `xml:"classname,attr"`
+		Failure *junitFailure `xml:"failure"`
+		Error   *junitFailure `xml:"error"`
+		Out     string        `xml:"system-out,omitempty"`
+	}
+	junitFailure struct {
+		Message string `xml:"message,attr"`
+		Type    string `xml:"type,attr"`
+		Text    string `xml:",chardata"`
+	}
+)
+
+// JUnit writes a report as JUnit's XML: a test for each host that is to be reached, each pair without a finding, and each finding. Findings
+// below least pass, with what was found as their output; nobody's pass where fails is false.
+func JUnit(w io.Writer, r *probe.Report, least probe.Severity, fails bool) error {
+	all := junitSuites{Name: "usher probe", Time: fmt.Sprintf("%.3f", r.Summary.Seconds)}
+	hosts := junitSuite{Name: "hosts"}
+	for i := range r.Hosts {
+		h := &r.Hosts[i]
+		c := junitCase{Name: h.Name + " can be reached", Class: "hosts"}
+		if h.Unreachable != "" {
+			c.Error = &junitFailure{Message: h.Unreachable, Type: "unreachable"}
+		}
+		hosts.add(c)
+	}
+	pairs := junitSuite{Name: "connections"}
+	for i := range r.Pairs {
+		p := &r.Pairs[i]
+		switch p.Outcome {
+		case probe.Served, probe.Refused, probe.OwnOnly:
+			pairs.add(junitCase{Name: fmt.Sprintf("%s on a connection for %s, %s", p.Host, p.Connection, p.Protocol), Class: "connections", Out: outcomeWords(p)})
+		}
+	}
+	findings := junitSuite{Name: "findings"}
+	for i := range r.Findings {
+		findings.add(junitFinding(&r.Findings[i], least, fails))
+	}
+	for _, s := range []junitSuite{hosts, pairs, findings} {
+		all.Suites = append(all.Suites, s)
+		all.Tests += s.Tests
+		all.Failures += s.Failures
+		all.Errors += s.Errors
+	}
+	io.WriteString(w, xml.Header)
+	e := xml.NewEncoder(w)
+	e.Indent("", "  ")
+	if err := e.Encode(all); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+func (s *junitSuite) add(c junitCase) {
+	s.Cases = append(s.Cases, c)
+	s.Tests++
+	if c.Failure != nil {
+		s.Failures++
+	}
+	if c.Error != nil {
+		s.Errors++
+	}
+}
+
+func junitFinding(f *probe.Finding, least probe.Severity, fails bool) junitCase {
+	c := junitCase{Name: f.Key, Class: "findings." + string(f.ID)}
+	text := fmt.Sprintf("sent: %s\ngot: %s\nwhy: %s\nRFC: %s\ncure: %s\n", f.Sent, f.Got, f.Why, f.RFC, f.Cure)
+	if fails && f.Severity >= least {
+		c.Failure = &junitFailure{Message: fmt.Sprintf("%s %s: %s", f.Severity, f.ID, f.Got), Type: string(f.ID), Text: text}
+	} else {
+		c.Out = text
+	}
+	return c
+}

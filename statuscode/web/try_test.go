@@ -1,0 +1,123 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"slices"
+	"strings"
+	"testing"
+
+	"net/http/httptest"
+
+	"github.com/usher-http/usher/statuscode"
+)
+
+// TestTry asks for every code with several methods: the status is that one, content is there just where it may be, and interim
+// ones come before a 200.
+func TestTry(t *testing.T) {
+	srv := httptest.NewServer(New(Options{}))
+	defer srv.Close()
+	for _, c := range statuscode.All() {
+		for _, method := range []string{"GET", "HEAD", "POST", "DELETE"} {
+			var interim []int
+			ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+				interim = append(interim, code)
+				if code == 103 && h.Get("Link") == "" {
+					t.Error("103 without Link")
+				}
+				return nil
+			}})
+			r, err := http.NewRequestWithContext(ctx, method, fmt.Sprintf("%s/try/%d", srv.URL, c.Number), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w, err := http.DefaultTransport.RoundTrip(r)
+			if err != nil {
+				t.Fatalf("%s %d: %v", method, c.Number, err)
+			}
+			body := make([]byte, 10_000)
+			n, _ := w.Body.Read(body)
+			w.Body.Close()
+			want, before := c.Number, []int(nil)
+			switch {
+			case c.Number == 101:
+				want = 501
+			case !c.Final():
+				want, before = 200, []int{c.Number}
+			}
+			if w.StatusCode != want || !slices.Equal(interim, before) {
+				t.Errorf("%s %d: %d after %v, want %d after %v", method, c.Number, w.StatusCode, interim, want, before)
+			}
+			if content := n > 0; content != (method != "HEAD" && (c.Content() || !c.Final())) {
+				t.Errorf("%s %d: content %q", method, c.Number, body[:n])
+			}
+			if w.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s %d may be stored", method, c.Number)
+			}
+			for _, f := range fieldsOf[c.Number] {
+				if _, ok := w.Header[http.CanonicalHeaderKey(f.name)]; c.Final() && !ok {
+					t.Errorf("%d without %s", c.Number, f.name)
+				}
+			}
+		}
+	}
+}
+
+// TestTryFields: the fields without which RFC 9110 and others do not let a server send a status.
+func TestTryFields(t *testing.T) {
+	for code, want := range map[int]string{
+		401: "WWW-Authenticate", // "A server generating a 401 response MUST send a WWW-Authenticate header field"
+		405: "Allow",            // "The origin server MUST generate an Allow header field in a 405 response"
+		407: "Proxy-Authenticate",
+		426: "Upgrade", // "The server MUST send an Upgrade header field in a 426 response"
+		206: "Content-Range",
+		416: "Content-Range",
+		301: "Location", 302: "Location", 303: "Location", 307: "Location", 308: "Location", 201: "Location",
+		429: "Retry-After", 503: "Retry-After", 304: "ETag", 226: "IM", 451: "Link",
+	} {
+		w, _ := ask(t, New(Options{BasePath: "/g"}), "GET", fmt.Sprintf("/g/try/%d", code))
+		if _, ok := w.Header[http.CanonicalHeaderKey(want)]; !ok {
+			t.Errorf("%d without %s: %v", code, want, w.Header)
+		}
+		if l := w.Header.Get("Location"); l != "" {
+			if next, _ := ask(t, New(Options{BasePath: "/g"}), "GET", l); next.StatusCode != 200 {
+				t.Errorf("%d leads to %s, which is %d", code, l, next.StatusCode)
+			}
+		}
+	}
+	w, body := ask(t, New(Options{}), "GET", "/try/206")
+	if want := fmt.Sprintf("bytes 0-%d/", len(body)-1); !strings.HasPrefix(w.Header.Get("Content-Range"), want) {
+		t.Errorf("206: %q for %d bytes", w.Header.Get("Content-Range"), len(body))
+	}
+	if w, _ := ask(t, New(Options{}), "GET", "/try/205"); w.ContentLength != 0 {
+		t.Errorf("205: length %d", w.ContentLength)
+	}
+	if w, _ := ask(t, New(Options{}), "GET", "/try/408"); !w.Close {
+		t.Error("408 keeps the connection")
+	}
+}
+
+// TestTryOld: a client of HTTP/1.0 gets no interim responses.
+func TestTryOld(t *testing.T) {
+	r := httptest.NewRequest("GET", "/try/103", nil)
+	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/1.0", 1, 0
+	var codes []int
+	w := &recorder{ResponseRecorder: httptest.NewRecorder(), codes: &codes}
+	New(Options{}).ServeHTTP(w, r)
+	if !slices.Equal(codes, []int{200}) {
+		t.Errorf("HTTP/1.0 got %v", codes)
+	}
+}
+
+// A recorder notes every status.
+type recorder struct {
+	*httptest.ResponseRecorder
+	codes *[]int
+}
+
+func (r *recorder) WriteHeader(code int) {
+	*r.codes = append(*r.codes, code)
+	r.ResponseRecorder.WriteHeader(code)
+}
