@@ -35,6 +35,9 @@ type h2conn struct {
 	midway   time.Time     // since when something has been incomplete that should soon be complete; zero: nothing is
 	asked    time.Time     // when a PING was sent that is not answered; zero: none is
 	deadline time.Time     // of reading, as it is set
+	credited time.Time     // until when the session has got the credit of time
+	ending   bool          // the last word is said, or is about to be; the connection lasts until the client can have read it
+	mute     bool          // nothing more is written
 	rested   bool
 
 	// A request that came alone to a connection that is in use is run by the goroutine that reads, which saves the change from one
@@ -71,7 +74,7 @@ func newH2Conn(s *tcpServer, nc net.Conn, raw *conn, facts *usher.Connection, cl
 	c.quiet = sync.NewCond(&c.mu)
 	c.session = h2.NewSession(&s.h2, c, facts.OriginFrame())
 	c.heard = time.Now()
-	c.worked, c.midway = c.heard, c.heard
+	c.worked, c.midway, c.credited = c.heard, c.heard, c.heard
 	return c
 }
 
@@ -175,6 +178,7 @@ func (c *h2conn) take(p []byte) bool {
 // failed sends the session's last words and closes, but not before the client can have read them: a close with unread
 // bytes in the socket resets the connection, and takes what is under way with it.
 func (c *h2conn) failed() {
+	c.ending = true
 	c.raw.SetWriteDeadline(time.Now().Add(lingerFor))
 	for c.writing {
 		c.quiet.Wait()
@@ -204,27 +208,38 @@ func (c *h2conn) limitRead(now time.Time) {
 func (c *h2conn) due(now time.Time) time.Time {
 	t := &c.server.timeouts
 	switch {
+	case c.ending:
+		return c.deadline
 	case len(c.held) > 0:
 		return c.held[0].started.Add(holdFor)
 	case !c.midway.IsZero():
 		return c.midway.Add(t.Header)
 	case c.running > 0:
 		return now.Add(restAfter)
-	case !c.rested:
-		return c.worked.Add(restAfter)
-	case t.Idle > 0:
-		return c.worked.Add(t.Idle)
 	}
-	return now.Add(time.Hour)
+	at := now.Add(time.Hour)
+	if t.Idle > 0 {
+		at = c.worked.Add(t.Idle)
+	}
+	if rest := c.heard.Add(restAfter); !c.rested && rest.Before(at) {
+		at = rest
+	}
+	return at
 }
 
 // look does what time asks for, and returns false where the connection is to end. The lock is held.
 func (c *h2conn) look(now time.Time) bool {
+	if c.ending {
+		return false
+	}
 	c.deadline = time.Time{}
 	c.letGo(now)
 	t := &c.server.timeouts
 	idle := c.running == 0 // a stream whose request is answered and has not ended is nobody's work
-	c.session.Credit(creditPerSecond)
+	if n := now.Sub(c.credited) / time.Second; n > 0 {
+		c.session.Credit(int(n) * creditPerSecond)
+		c.credited = c.credited.Add(n * time.Second)
+	}
 	switch {
 	case !c.midway.IsZero():
 		if now.Sub(c.midway) >= t.Header {
@@ -239,7 +254,7 @@ func (c *h2conn) look(now time.Time) bool {
 		c.session.FinishGoAway()
 		c.failed()
 		return false
-	case idle && !c.rested && now.Sub(c.worked) >= restAfter:
+	case idle && !c.rested && now.Sub(c.heard) >= restAfter:
 		c.rest()
 	case !idle && t.Idle > 0:
 		// A peer that vanished without a word is found by a PING that it does not answer.
@@ -266,7 +281,7 @@ func (c *h2conn) rest() {
 
 // flushInPlace sends what a read has produced. The lock is held, and given up while writing.
 func (c *h2conn) flushInPlace() {
-	if c.writing || c.broken || !c.session.Pending() {
+	if c.writing || c.broken || c.mute || !c.session.Pending() {
 		c.settle()
 		return
 	}
@@ -295,7 +310,7 @@ func (c *h2conn) writeOn(out []byte) {
 
 // flush sends what is ready, unless somebody does already. The lock is held, and given up while writing.
 func (c *h2conn) flush() {
-	if c.writing || c.broken || !c.session.Pending() {
+	if c.writing || c.broken || c.mute || !c.session.Pending() {
 		c.settle()
 		return
 	}
@@ -305,7 +320,7 @@ func (c *h2conn) flush() {
 
 // gather is flush for a request that has its answer complete: others that are about to have theirs go out with it.
 func (c *h2conn) gather() {
-	if c.writing || c.broken || !c.session.Pending() {
+	if c.writing || c.broken || c.mute || !c.session.Pending() {
 		c.settle()
 		return
 	}
@@ -317,7 +332,7 @@ func (c *h2conn) gather() {
 }
 
 func (c *h2conn) writeAll() {
-	for !c.broken {
+	for !c.broken && !c.mute {
 		out := c.session.Output(c.spare)
 		c.spare = nil
 		if len(out) == 0 {
@@ -358,12 +373,20 @@ func (c *h2conn) write(out []byte) {
 
 // settle ends a connection that has nothing left to do. The lock is held.
 func (c *h2conn) settle() {
-	if c.session.Done() && !c.broken && !c.writing && c.running == 0 {
-		c.broken = true
-		c.mu.Unlock()
-		c.nc.Close()
-		c.mu.Lock()
+	if !c.session.Done() || c.broken || c.writing || c.ending || c.running > 0 {
+		return
 	}
+	// The client may have sent something that is not read yet: closing now would reset the connection, and take the last answer with
+	// it. Reading goes on for a moment, most often until the client closes.
+	c.ending, c.mute = true, true
+	c.deadline = time.Now().Add(lingerFor)
+	c.mu.Unlock()
+	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+	}
+	c.raw.CloseWrite()
+	c.nc.SetReadDeadline(c.deadline)
+	c.mu.Lock()
 }
 
 // leave begins the graceful end. Called again, it no longer waits for the client to answer.
@@ -375,7 +398,7 @@ func (c *h2conn) leave() {
 	} else {
 		c.session.GoAway()
 	}
-	if !c.writing && !c.broken && c.session.Pending() {
+	if !c.writing && !c.broken && !c.mute && c.session.Pending() {
 		// In another goroutine: one client that does not read must not keep the others from being told.
 		c.writing = true
 		go c.writeOn(nil)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type h2exchange struct {
 	read               int    // how much of it was read
 	ended              bool   // no more of it will come
 	stopped            bool   // nobody wants it
+	tunnelled          bool   // it is not HTTP any more, and may rest
 	trailers           message.Fields
 	expects            bool  // the client waits for a 100 before it sends
 	unsent             int   // bytes that were written since the last flush
@@ -79,7 +81,7 @@ func newH2Exchange(c *h2conn, st *h2.Stream, r *message.Request) *h2exchange {
 	if r.Length != 0 {
 		r.Body = rq
 		expect, _ := r.Fields.Get("expect")
-		rq.expects = expect == "100-continue"
+		rq.expects = strings.EqualFold(expect, "100-continue")
 	} else {
 		rq.ended = true
 	}
@@ -190,7 +192,7 @@ func (rq *h2exchange) recycle() {
 		rq.content = nil
 	}
 	rq.c, rq.stream, rq.content, rq.read, rq.trailers, rq.unsent, rq.sent = nil, nil, rq.content[:0], 0, nil, 0, 0
-	rq.inPlace, rq.lost, rq.answered, rq.ended, rq.stopped, rq.expects = false, false, false, false, false, false
+	rq.inPlace, rq.lost, rq.answered, rq.ended, rq.stopped, rq.tunnelled, rq.expects = false, false, false, false, false, false, false
 	rq.exchange.reset()
 	h2exchanges.Put(rq)
 }
@@ -229,7 +231,7 @@ func (rq *h2exchange) take(p []byte) {
 
 func (rq *h2exchange) complete(trailers message.Fields) {
 	rq.ended = true
-	rq.trailers = slices.Clone(trailers)
+	rq.trailers = honest(slices.Clone(trailers))
 	rq.readable.tell()
 	rq.unhold()
 }
@@ -253,7 +255,11 @@ func (rq *h2exchange) Read(p []byte) (int, error) {
 		case rq.ended:
 			return 0, io.EOF
 		}
-		if !rq.readable.wait(&c.mu, rq.rules.timeouts.Body) {
+		limit := rq.rules.timeouts.Body
+		if rq.tunnelled {
+			limit = 0
+		}
+		if !rq.readable.wait(&c.mu, limit) {
 			return 0, message.ErrBodyTimeout
 		}
 	}
@@ -276,7 +282,7 @@ func (rq *h2exchange) Stop() {
 	rq.readable.tell()
 }
 
-func (rq *h2exchange) Trailers() message.Fields { return honest(rq.trailers) }
+func (rq *h2exchange) Trailers() message.Fields { return rq.trailers }
 
 // AtHand is how much can be read without waiting, and whether that is all.
 func (rq *h2exchange) AtHand() (n int, end bool) {
@@ -420,6 +426,9 @@ func (rq *h2exchange) Tunnel(f message.Fields) (io.ReadWriteCloser, error) {
 	if err := rq.Respond(200, f, false); err != nil {
 		return nil, err
 	}
+	rq.c.mu.Lock()
+	rq.tunnelled = true
+	rq.c.mu.Unlock()
 	return &h2tunnel{rq}, rq.Flush()
 }
 
