@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"runtime"
@@ -161,7 +162,8 @@ func (c *h2conn) take(p []byte) bool {
 	c.asked = time.Time{}
 	c.rested = false
 	c.taken = false
-	if c.session.Feed(p) != nil {
+	if err := c.session.Feed(p); err != nil {
+		c.server.debug(fmt.Errorf("HTTP/2 from %s: %w", c.client.remote, err))
 		c.failed()
 		return false
 	}

@@ -113,7 +113,7 @@ func (s *raw2Stream) upload() {
 	if s.clientCut == inContent {
 		most = s.clientAt
 	}
-	piece := 1 + s.rng.Int64N(40_000)
+	piece := most/1000 + 1 + s.rng.Int64N(40_000) // thousands of padded frames of some bytes are taken for a flood
 	for c.at < most && s.room() {
 		n := min(1+s.rng.Int64N(piece), most-c.at, s.sendWindow, s.c.sendWindow, s.c.sendFrame)
 		s.frame(c, n)
