@@ -5,7 +5,7 @@ FUZZTIME ?= 30s
 SOAKTIME ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help test browsers lint fuzz bench bench-guard bench-origin bench-proxy soak demo build cover setup fmt vet staticcheck vuln
+.PHONY: help test browsers screenshots lint fuzz bench bench-guard bench-origin bench-proxy soak demo build cover setup fmt vet staticcheck vuln
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,10 @@ test: setup fmt vet staticcheck ## set up, check the sources and run all tests w
 browsers: ## real browsers at the gateway: what they do with a 421 and with ORIGIN
 	@tools/setup.sh chromium firefox-esr certutil
 	USHER_REQUIRE=browsers go test -count=1 -v ./internal/e2e/browsers
+
+screenshots: ## pictures of the guide's main views, in docs/status
+	@tools/setup.sh chromium
+	USHER_REQUIRE=browsers go test -count=1 -run '^TestScreenshots$$' ./internal/e2e/guide -args -screenshots "$(CURDIR)/docs/status"
 
 lint: fmt vet staticcheck vuln ## gofmt, go vet, staticcheck, govulncheck
 

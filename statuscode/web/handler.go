@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/usher-http/usher/statuscode"
 )
@@ -23,14 +24,18 @@ func New(o Options) http.Handler {
 	if base == "/" {
 		base = ""
 	}
-	g := &guide{base: base, pages: newRenderer(false, o.Watch != nil), watch: newWatcher(o.Watch)}
+	g := &guide{base: base, pages: newRenderer(false, o.Watch != nil), watch: newWatcher(o.Watch), made: map[int]func() []byte{}}
+	for _, c := range statuscode.All() {
+		g.made[c.Number] = sync.OnceValue(func() []byte { return g.pages.code(c) })
+	}
 	return http.HandlerFunc(g.serve)
 }
 
 type guide struct {
 	base  string
 	pages *renderer
-	watch *watcher // nil: nothing to watch
+	made  map[int]func() []byte // the pages of the codes, each made once
+	watch *watcher              // nil: nothing to watch
 }
 
 // policy is for all pages: everything comes from here, nothing stands in the markup, and nobody frames it.
@@ -114,7 +119,7 @@ func (g *guide) servePage(w http.ResponseWriter, r *http.Request, path string) {
 		html(w, r, http.StatusNotFound, g.pages.missing(path, err))
 		return
 	}
-	html(w, r, http.StatusOK, g.pages.code(c))
+	html(w, r, http.StatusOK, g.made[c.Number]())
 }
 
 // numberOf returns the code that s names, or 0.
