@@ -11,7 +11,7 @@ type budget struct{ held atomic.Int64 }
 
 const (
 	maxHeld = 256 << 20
-	// How often a connection that is held up looks again.
+	// How often a connection that is held back looks again.
 	budgetEvery = 5 * time.Millisecond
 )
 
@@ -21,14 +21,4 @@ func (b *budget) add(n int) {
 	}
 }
 
-// wait keeps a connection from reading more while too much is held. What is held goes on to upstreams meanwhile, or its time
-// limits end it.
-func (b *budget) wait(gone <-chan struct{}) {
-	for b.held.Load() > maxHeld {
-		select {
-		case <-gone:
-			return
-		case <-time.After(budgetEvery):
-		}
-	}
-}
+func (b *budget) exceeded() bool { return b.held.Load() > maxHeld }

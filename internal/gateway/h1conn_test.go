@@ -95,6 +95,15 @@ func TestH1Pipelining(t *testing.T) {
 		}
 	}
 	c.ended()
+	// The same where the content does not come with the header section.
+	c = r.wire1(t)
+	c.say("POST /1 HTTP/1.1\r\nHOSTContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+	if got := c.hear("POST"); got.StatusCode != 100 {
+		t.Fatalf("%d", got.StatusCode)
+	}
+	c.say("abcGET /2 HTTP/1.1\r\nHOST\r\n")
+	c.hear("POST").want(t, 200, `POST /1 "abc" <nil>`)
+	c.hear("GET").want(t, 200, `GET /2 "" <nil>`)
 }
 
 // However a request is cut into writes, the same comes of it.
@@ -469,38 +478,69 @@ func TestH1BreaksOffVisibly(t *testing.T) {
 	}
 }
 
-// A tunnel hands on what the client has sent ahead, and what it says later than the watch over its exchange would look.
+// A tunnel hands on what the client has sent ahead, and what it says later than the watch over its exchange would look; also where the
+// watch has begun before the tunnel.
 func TestH1Tunnel(t *testing.T) {
+	for _, after := range []time.Duration{0, 3 * lookAfter} {
+		t.Run(after.String(), func(t *testing.T) {
+			up := newUpstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+				time.Sleep(after)
+				c, rw, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					return
+				}
+				defer c.Close()
+				rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX: y\r\n\r\n")
+				rw.Flush()
+				io.Copy(c, rw)
+			})
+			r := newFolder(t).start(t, proxied(up))
+			c := r.wire1(t)
+			c.say("GET / HTTP/1.1\r\nHOSTConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nahead\n")
+			time.Sleep(after / 2)
+			c.say("then\n")
+			if got := c.hear("GET"); got.StatusCode != 101 || got.Header.Get("Upgrade") != "websocket" || got.Header.Get("Connection") != "Upgrade" || got.Header.Get("X") != "y" {
+				t.Fatalf("%d %v", got.StatusCode, got.Header)
+			}
+			for _, want := range []string{"ahead\n", "then\n", "late\n", "later\n"} {
+				if strings.HasPrefix(want, "late") {
+					time.Sleep(2 * lookAfter)
+					c.say("%s", want)
+				}
+				if got, err := c.in.ReadString('\n'); got != want || err != nil {
+					t.Fatalf("%q, %v; want %q", got, err, want)
+				}
+			}
+			c.Close()
+			r.log.wait(t, "msg", "request", "status", "101", "bytes", "22")
+		})
+	}
+}
+
+// When the answer is complete nobody waits for the content any more; when it comes it is passed over.
+func TestH1StopsReading(t *testing.T) {
 	up := newUpstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(3 * lookAfter)
-		c, rw, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
+		if r.Method == "POST" {
+			w.Header().Set("Connection", "close")
 		}
-		defer c.Close()
-		rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX: y\r\n\r\n")
-		rw.Flush()
-		io.Copy(c, rw)
+		io.WriteString(w, "at once")
 	})
-	r := newFolder(t).start(t, proxied(up))
+	r := newFolder(t).start(t, proxied(up)+"timeouts: {body: 1h}\n")
 	c := r.wire1(t)
-	c.say("GET / HTTP/1.1\r\nHOSTConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nahead\n")
-	time.Sleep(2 * lookAfter)
-	c.say("then\n")
-	if got := c.hear("GET"); got.StatusCode != 101 || got.Header.Get("Upgrade") != "websocket" || got.Header.Get("Connection") != "Upgrade" || got.Header.Get("X") != "y" {
-		t.Fatalf("%d %v", got.StatusCode, got.Header)
-	}
-	for _, want := range []string{"ahead\n", "then\n", "late\n"} {
-		if want == "late\n" {
-			time.Sleep(2 * lookAfter)
-			c.say("%s", want)
+	for _, content := range [][2]string{{"Content-Length: 9\r\n\r\nabc", "defghi"}, {"Transfer-Encoding: chunked\r\n\r\n3\r\nab", "c\r\n0\r\n\r\n"}} {
+		c.say("POST /1 HTTP/1.1\r\nHOST%s", content[0])
+		if got := c.hear("POST").want(t, 200, "at once"); got.Close {
+			t.Fatal("the connection ends")
 		}
-		if got, err := c.in.ReadString('\n'); got != want || err != nil {
-			t.Fatalf("%q, %v; want %q", got, err, want)
-		}
+		eventually(t, "the request is logged", func() bool {
+			return r.log.count("msg", "request", "path", "/1") > r.log.count("msg", "request", "path", "/2")
+		})
+		c.say("%sGET /2 HTTP/1.1\r\nHOST\r\n", content[1])
+		c.hear("GET").want(t, 200, "at once")
+		eventually(t, "the request is logged", func() bool {
+			return r.log.count("msg", "request", "path", "/1") == r.log.count("msg", "request", "path", "/2")
+		})
 	}
-	c.Close()
-	r.log.wait(t, "msg", "request", "status", "101", "bytes", "16")
 }
 
 // An upstream that answers before it has the content ends the exchange; what is left of the content is not taken for a request.
@@ -530,5 +570,32 @@ func TestH1EarlyAnswer(t *testing.T) {
 	}
 	if n := r.log.count("msg", "request", "path", "/smuggled"); n > 0 {
 		t.Errorf("%d requests were made of content", n)
+	}
+}
+
+// written is a connection that keeps what is written.
+type written struct {
+	net.Conn
+	text bytes.Buffer
+}
+
+func (w *written) Write(p []byte) (int, error) { return w.text.Write(p) }
+
+// A client is told once to send its content, and not once it has an answer, which a 100 would be taken for the next one's.
+func TestH1ContinuesOnce(t *testing.T) {
+	for _, test := range []struct {
+		answered bool
+		want     string
+	}{{false, "HTTP/1.1 100 Continue\r\n\r\n"}, {true, ""}} {
+		var w written
+		rq := &h1exchange{c: &h1conn{nc: &w}, expects: true}
+		if test.answered {
+			rq.Respond(200, nil, false)
+		}
+		rq.sendContinue()
+		rq.sendContinue()
+		if got := w.text.String(); got != test.want {
+			t.Errorf("answered %v: %q, want %q", test.answered, got, test.want)
+		}
 	}
 }

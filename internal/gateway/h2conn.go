@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/usher-http/usher"
@@ -21,6 +22,7 @@ type h2conn struct {
 	raw    *conn
 	facts  *usher.Connection
 	client peer
+	shut   atomic.Bool // it was closed from outside
 
 	mu       sync.Mutex // of everything below, and of the session
 	session  *h2.Session
@@ -30,7 +32,6 @@ type h2conn struct {
 	broken   bool          // nothing can be written any more
 	running  int           // requests with a goroutine of their own
 	held     []*h2exchange // requests that wait for their content before they get one, the longest waiting first
-	gone     chan struct{} // closed when the connection has ended
 	heard    time.Time     // when something came last
 	worked   time.Time     // when a request was last in hand
 	midway   time.Time     // since when something has been incomplete that should soon be complete; zero: nothing is
@@ -71,7 +72,7 @@ const (
 var readBuffers = sync.Pool{New: func() any { return new([16 << 10]byte) }}
 
 func newH2Conn(s *tcpServer, nc net.Conn, raw *conn, facts *usher.Connection, client peer) *h2conn {
-	c := &h2conn{server: s, nc: nc, raw: raw, facts: facts, client: client, gone: make(chan struct{})}
+	c := &h2conn{server: s, nc: nc, raw: raw, facts: facts, client: client}
 	c.quiet = sync.NewCond(&c.mu)
 	c.session = h2.NewSession(&s.h2, c, facts.OriginFrame())
 	c.heard = time.Now()
@@ -122,7 +123,7 @@ func (c *h2conn) read(ok bool) {
 				return
 			}
 		}
-		c.server.gateway.budget.wait(c.gone)
+		c.holdBack()
 	}
 }
 
@@ -149,6 +150,23 @@ func (c *h2conn) step(p []byte, err error) (ok bool, here *h2exchange) {
 		here = nil
 	}
 	return ok, here
+}
+
+// holdBack keeps the connection from being read while all connections together hold too much that nobody has read yet. What is held
+// goes on to upstreams meanwhile, or its time limits end it.
+func (c *h2conn) holdBack() {
+	for c.server.gateway.budget.exceeded() && !c.shut.Load() {
+		c.mu.Lock()
+		c.letGo(time.Now())
+		c.mu.Unlock()
+		time.Sleep(budgetEvery)
+	}
+}
+
+// close ends the connection at once.
+func (c *h2conn) close() {
+	c.shut.Store(true)
+	c.raw.Conn.Close()
 }
 
 func isTimeout(err error) bool {
@@ -415,7 +433,6 @@ func (c *h2conn) end() {
 	c.mu.Lock()
 	c.broken = true
 	c.session.Lost()
-	close(c.gone)
 	c.mu.Unlock()
 	c.server.forget(c)
 }

@@ -42,7 +42,6 @@ type driver interface {
 }
 
 // close ends the connection at once.
-func (c *h2conn) close() { c.raw.Conn.Close() }
 
 // How many streams a client may have open on one connection.
 const maxStreams = 250
