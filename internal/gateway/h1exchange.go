@@ -68,6 +68,7 @@ func (rq *h1exchange) run() {
 	}
 	x.entry, x.rules, x.request, x.out, x.client = c.server.entry, g.rules.Load(), &rq.asked, rq, &c.client
 	x.proto, x.started = "h1", c.heard
+	defer rq.Flush() // behind end: who has the answer finds it counted and logged
 	defer x.end()
 	q := usherRequest(x.request)
 	x.verdict, x.conn = c.facts.Decide(&q)
@@ -135,7 +136,7 @@ func (rq *h1exchange) Inform(status int, f message.Fields) error {
 
 func (rq *h1exchange) Last() { rq.last = true }
 
-// Respond writes nothing yet unless it is all of the answer.
+// Respond writes nothing yet.
 func (rq *h1exchange) Respond(status int, f message.Fields, end bool) error {
 	if rq.broken != nil {
 		return rq.broken
@@ -162,10 +163,7 @@ func (rq *h1exchange) Respond(status int, f message.Fields, end bool) error {
 		b = append(b, "Connection: keep-alive\r\n"...)
 	}
 	rq.out = append(b, "\r\n"...)
-	if end {
-		rq.complete = true
-		return rq.Flush()
-	}
+	rq.complete = end
 	return nil
 }
 
@@ -288,7 +286,7 @@ func (rq *h1exchange) Finish(trailers message.Fields) error {
 		rq.out = http1.AppendLastChunk(rq.out, trailers)
 	}
 	rq.complete = true
-	return rq.Flush()
+	return nil
 }
 
 // Abort leaves the answer without an end; the connection is closed when the exchange has returned.
