@@ -280,7 +280,7 @@ func (c *raw2) resize() error {
 // stream finds a stream that may still get frames; nil: its frames do not count any more.
 func (c *raw2) stream(id uint32, what string) (*raw2Stream, error) {
 	s := c.streams[id]
-	if s == nil && !c.given[id] {
+	if s == nil && !c.given[id] && c.failed == nil { // once the connection is given up, all of its streams are
 		return nil, c.wrong("%s on stream %d, which is not open", what, id)
 	}
 	return s, nil
@@ -319,14 +319,14 @@ func (c *raw2) data(f *http2.DataFrame) error {
 
 // grow gives windows back: at some time, some amount, but never nothing for ever.
 func (c *raw2) grow(s *raw2Stream) error {
-	if c.window <= 0 || chance(c.rng, 0.2) {
+	if c.window <= 0 || c.window < 1<<29 && chance(c.rng, 0.2) { // it must not overflow (RFC 9113 section 6.9.1)
 		n := -min(c.window, 0) + 1 + c.rng.Int64N(4*c.grain)
 		c.window += n
 		if err := c.frames.WriteWindowUpdate(0, uint32(n)); err != nil {
 			return err
 		}
 	}
-	if s != nil && !s.over && (s.window <= 0 || chance(c.rng, 0.2)) {
+	if s != nil && !s.over && (s.window <= 0 || s.window < 1<<29 && chance(c.rng, 0.2)) {
 		if err := s.grow(); err != nil {
 			return err
 		}
