@@ -29,6 +29,7 @@ func Bulk(ctx context.Context, names iter.Seq2[string, error], o Options, emit f
 	defer cancel(nil)
 	b := &bulk{prober: newProber(o), emit: emit, done: done, finished: map[int]bool{}}
 	b.room = sync.NewCond(&b.mu)
+	b.prober.down = nil // it would remember every address
 	defer context.AfterFunc(ctx, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()

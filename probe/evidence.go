@@ -124,7 +124,7 @@ func (e *evidence) line(method string) string {
 	case EmptyHost:
 		return fmt.Sprintf("%s %s with an empty host", method, path)
 	case HTTPInside:
-		return fmt.Sprintf("%s http://%s/", method, r.Authority)
+		return fmt.Sprintf("%s http://%s%s", method, r.Authority, path)
 	case OptionsStar:
 		return "OPTIONS * for " + r.Authority
 	}

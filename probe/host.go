@@ -131,6 +131,23 @@ func (h *Host) Accepted() bool {
 	return false
 }
 
+// answers reports whether the host has answered anything but silence: each try to ask one that has not takes the whole time-out.
+func (h *Host) answers() bool {
+	for _, o := range h.Own {
+		for _, list := range []Baseline{o.Plain, o.Shown} {
+			for i := range list {
+				if list[i].Failure != wire.Timeout {
+					return true
+				}
+			}
+		}
+		if o.Failure != "" && o.Facts.Asked {
+			return true
+		}
+	}
+	return false
+}
+
 // own returns what is known over a protocol, else over another one: content does not depend on it.
 func (h *Host) own(p wire.Protocol) *Own {
 	if o := h.Own[p]; o != nil && (o.Failure == "" || o.Facts.Asked) {
@@ -152,16 +169,6 @@ func (h *Host) Leaf() *x509.Certificate {
 		}
 	}
 	return nil
-}
-
-// shares returns an address that both hosts have, the first of a's.
-func shares(a, b *Host) (netip.AddrPort, bool) {
-	for _, x := range a.Addresses {
-		if slices.Contains(b.Addresses, x) {
-			return x, true
-		}
-	}
-	return netip.AddrPort{}, false
 }
 
 // Covers reports whether a certificate is valid for the target's host by its subject alternative names, whoever signed it.

@@ -3,6 +3,7 @@ package probe
 import (
 	"cmp"
 	"crypto/tls"
+	"net/netip"
 	"slices"
 
 	"github.com/usher-http/usher/probe/wire"
@@ -16,7 +17,8 @@ type Judgement struct {
 
 // Judge makes findings of what was seen. It asks nobody, and says the same of the same observations.
 func Judge(hosts []*Host, seen []*Observation, o Options) Judgement {
-	j := &judge{Options: o.withDefaults(), hosts: hosts, pairs: map[pairKey]*refusal{}, once: map[string]bool{}}
+	j := &judge{Options: o.withDefaults(), hosts: hosts, pairs: map[pairKey]*refusal{}, once: map[string]bool{}, strangers: map[spot]Baseline{}}
+	j.learn(seen)
 	for _, h := range hosts {
 		j.own(h)
 	}
@@ -44,12 +46,40 @@ func Judge(hosts []*Host, seen []*Observation, o Options) Judgement {
 
 type judge struct {
 	Options
-	hosts    []*Host
-	list     []Pair
-	findings []Finding
-	pairs    map[pairKey]*refusal
-	order    []pairKey
-	once     map[string]bool // hygiene, told once for a server
+	hosts     []*Host
+	list      []Pair
+	findings  []Finding
+	pairs     map[pairKey]*refusal
+	order     []pairKey
+	once      map[string]bool // hygiene, told once for a server
+	strangers map[spot]Baseline
+}
+
+// A spot is an address with a protocol; strangers are the pages that names which nobody has get there.
+type spot struct {
+	address  netip.AddrPort
+	protocol wire.Protocol
+}
+
+// learn keeps what names that nobody has are answered with.
+func (j *judge) learn(seen []*Observation) {
+	for _, x := range seen {
+		if x == nil || x.Check != CheckParse {
+			continue
+		}
+		for i := range x.Asks {
+			if a := x.Replies[i].Answer; x.Asks[i].Kind == UnknownAuthority && a.OK() {
+				key := spot{x.Address, x.Protocol}
+				j.strangers[key] = append(j.strangers[key], a)
+			}
+		}
+	}
+}
+
+// unknown reports whether an answer is 2xx with content that nobody has shown before: neither host on its own connection, nor the page that
+// names get which nobody has.
+func (j *judge) unknown(e *evidence) bool {
+	return success(e.reply) && e.content == OfNobody && j.strangers[spot{e.address, e.protocol}].Like(e.reply) != Same
 }
 
 type pairKey struct {
@@ -234,10 +264,10 @@ func (j *judge) refused(x *Observation, ask *Ask, reply *Reply, p *Pair, e evide
 
 func (j *judge) servedPair(p *Pair, e evidence, locked bool) {
 	switch {
-	case locked && (p.Content == OfHost || p.Content == OfNobody && success(e.reply)):
+	case locked && (p.Content == OfHost || j.unknown(&e)):
 		p.Outcome = Open
 		j.find(e, Bypass, Critical)
-	case p.Content == OfUnsure, locked && p.Content == OfNobody:
+	case p.Content == OfUnsure, locked && p.Content == OfNobody && !success(e.reply):
 		p.Outcome = CannotTell
 	case !p.Covered:
 		p.Outcome = NotCovered
@@ -305,7 +335,7 @@ func (j *judge) resume(x *Observation) {
 	e := evidence{check: x.Check, protocol: x.Protocol, address: x.Address, from: x.Session, host: ask.Host, request: ask.Request, facts: reply.Facts,
 		reply: a, content: content(a, x.Session, ask.Host, x.Protocol), covered: ask.Covered, shown: x.Certificate, resumed: true}
 	if ask.Host.Protected() && !entitled(reply.Facts, x.Certificate, ask.Host) {
-		if success(a) && (e.content == OfHost || e.content == OfNobody) || served(a) && e.content == OfHost {
+		if j.unknown(&e) || served(a) && e.content == OfHost {
 			j.find(e, Bypass, Critical)
 		}
 		return
@@ -340,7 +370,7 @@ func (j *judge) sni(x *Observation) {
 		e.covered = Covers(e.facts.Leaf(), ask.Host.Target)
 		switch {
 		case ask.Host.Protected():
-			if success(a) && (e.content == OfHost || e.content == OfNobody && j.nobodys(a, ask.Host, x.Protocol)) {
+			if success(a) && e.content == OfHost || j.unknown(&e) && j.nobodys(a, ask.Host, x.Protocol) {
 				j.find(e, Bypass, Critical)
 			}
 		case x.Kind == UpperSNI && a.OK() && e.content == OfNobody:

@@ -120,6 +120,26 @@ func TestJudgeWithCertificate(t *testing.T) {
 	}
 }
 
+// The page that names get which nobody has is no content of a site behind client authentication: it is the wrong page.
+func TestJudgeDefaultPage(t *testing.T) {
+	w := newWorld(t)
+	stranger := observe(w.one, w.two, wire.H2, page(200, "it works\n"))
+	stranger.Check, stranger.Asks[0] = CheckParse, Ask{Kind: UnknownAuthority, Request: wire.Request{Authority: unknownName}}
+	x := observe(w.one, w.staff, wire.H2, page(200, "it works\n"))
+	if j := Judge(w.hosts(), []*Observation{x, stranger}, h2); found(j) != "high wrong-content, low uncovered" || j.Pairs[0].Outcome != Wrong {
+		t.Errorf("%q, %+v", found(j), j.Pairs)
+	}
+	x = observe(w.one, w.staff, wire.H2, page(200, "salaries\n"))
+	if j := Judge(w.hosts(), []*Observation{x, stranger}, h2); found(j) != "critical bypass, low uncovered" {
+		t.Errorf("%q", found(j))
+	}
+	sni := observe(w.one, w.staff, wire.H2, page(200, "it works\n"))
+	sni.Check, sni.Kind, sni.From = CheckSNI, NoSNI, nil
+	if j := Judge(w.hosts(), []*Observation{sni, stranger}, h2); found(j) != "low uncovered" {
+		t.Errorf("%q", found(j))
+	}
+}
+
 func TestJudgeLoop(t *testing.T) {
 	w := newWorld(t)
 	w.one.Own[wire.H2].Plain = twice(page(421, ""))
@@ -280,6 +300,7 @@ func TestJudgeHygiene(t *testing.T) {
 		{"as it should be", page(421, "", "cache-control", "no-store"), nil, ""},
 		{"no Cache-Control", page(421, ""), nil, "info storable"},
 		{"explicit freshness", page(421, "", "cache-control", "public, max-age=60"), nil, "low storable"},
+		{"no freshness", page(421, "", "cache-control", "max-age=0"), nil, ""},
 		{"Expires", page(421, "", "expires", "Thu, 01 Jan 2099 00:00:00 GMT"), nil, "low storable"},
 		{"Alt-Svc", page(421, "", "cache-control", "no-store", "alt-svc", `h3=":443"`), nil, "low alt-svc"},
 		{"a version", page(421, "", "cache-control", "no-store", "server", "Apache/2.4.57 (Debian)"), nil, "info version"},
@@ -339,5 +360,14 @@ func TestFindingsAreComplete(t *testing.T) {
 	}
 	if !slices.IsSortedFunc(j.Findings, func(a, b Finding) int { return int(b.Severity) - int(a.Severity) }) {
 		t.Error("not the worst first")
+	}
+}
+
+// What servers say goes to terminals.
+func TestClean(t *testing.T) {
+	for in, want := range map[string]string{"plain": "plain", "a\x1b[2Jb\r\n": "a.[2Jb..", "\u202eevil\u009b": ".evil.", "b\xffad": "b.ad", "grüße": "grüße"} {
+		if got := clean(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
 	}
 }

@@ -55,6 +55,13 @@ func like(x, a *wire.Answer, noise float64) Likeness {
 	if leads(x.Field("location")) != leads(a.Field("location")) || mediaType(x) != mediaType(a) {
 		return Different
 	}
+	if x.Size == 0 && a.Size == 0 { // HEAD, for one: fields are all there is
+		for _, name := range []string{"content-length", "etag"} {
+			if v, w := x.Field(name), a.Field(name); v != w && v != "" && w != "" {
+				return Different
+			}
+		}
+	}
 	if x.Digest == a.Digest && x.Size == a.Size {
 		return Same
 	}

@@ -24,7 +24,9 @@ func (j *judge) parse(x *Observation) {
 		if reply.Status == 421 {
 			j.hygiene(e, reply)
 		}
-		if id, severity := parsed(ask.Kind, &e); id != "" {
+		if ambiguous(ask.Kind) && host != nil && host.Protected() && (success(e.reply) && e.content == OfHost || j.unknown(&e)) {
+			j.find(e, Bypass, Critical)
+		} else if id, severity := parsed(ask.Kind, &e); id != "" {
 			j.find(e, id, severity)
 		}
 	}
@@ -33,9 +35,6 @@ func (j *judge) parse(x *Observation) {
 // parsed judges one answer; no finding is "".
 func parsed(kind Kind, e *evidence) (ID, Severity) {
 	a := e.reply
-	if ambiguous(kind) && e.host != nil && e.host.Protected() && success(a) && (e.content == OfHost || e.content == OfNobody) {
-		return Bypass, Critical
-	}
 	switch kind {
 	case UnknownAuthority:
 		if success(a) {

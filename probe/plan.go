@@ -91,7 +91,7 @@ func Plan(hosts []*Host, o Options) []*Step {
 	o = o.withDefaults()
 	pl := &planner{Options: o}
 	for _, h := range hosts {
-		if h.Reachable() {
+		if h.Reachable() && h.answers() {
 			pl.hosts = append(pl.hosts, h)
 		}
 	}
@@ -328,7 +328,7 @@ func (pl *planner) parse(proto wire.Protocol) {
 			if !ok {
 				continue
 			}
-			step.Asks = parseAsks(h, other(place.hosts, h, proto), proto)
+			step.Asks = parseAsks(h, other(place.hosts, h, proto), proto, pl.Path)
 			pl.add(step)
 			break
 		}
@@ -355,7 +355,7 @@ func other(hosts []*Host, h *Host, proto wire.Protocol) (best *Host) {
 	return best
 }
 
-func parseAsks(h, other *Host, proto wire.Protocol) []Ask {
+func parseAsks(h, other *Host, proto wire.Protocol, path string) []Ask {
 	name, host := h.Name(), h.Host()
 	port := h.Port()
 	foreign := authority.Authority.WithPort(h.Authority, port%65535+1).String()
@@ -381,8 +381,8 @@ func parseAsks(h, other *Host, proto wire.Protocol) []Ask {
 		return append(asks,
 			Ask{Kind: MissingHost, Host: h, Request: wire.Request{Hosts: []string{}}},
 			Ask{Kind: TwoHosts, Host: other, Request: wire.Request{Hosts: []string{name, second}}},
-			Ask{Kind: AbsoluteForm, Host: other, Request: wire.Request{Authority: name, Target: "https://" + second + "/"}},
-			Ask{Kind: HTTPInside, Host: h, Request: wire.Request{Authority: name, Target: "http://" + name + "/"}},
+			Ask{Kind: AbsoluteForm, Host: other, Request: wire.Request{Authority: name, Target: "https://" + second + path}},
+			Ask{Kind: HTTPInside, Host: h, Request: wire.Request{Authority: name, Target: "http://" + name + path}},
 			Ask{Kind: OptionsStar, Host: h, Request: star})
 	}
 	return append(asks,

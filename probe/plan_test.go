@@ -90,6 +90,11 @@ func TestPlanLimits(t *testing.T) {
 		t.Errorf("unreachable: %s", got)
 	}
 	w = newWorld(t)
+	w.two.Own[wire.H2].Plain = Baseline{{Failure: wire.Timeout}, {Failure: wire.Timeout}}
+	if got := planned(Plan(w.hosts(), h2), CheckReuse); strings.Contains(got, "two") {
+		t.Errorf("silent: %s", got)
+	}
+	w = newWorld(t)
 	for _, h := range w.hosts() {
 		h.Own[wire.H1] = h.Own[wire.H2]
 		delete(h.Own, wire.H2)

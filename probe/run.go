@@ -2,6 +2,8 @@ package probe
 
 import (
 	"context"
+	"net/netip"
+	"sync"
 
 	"github.com/usher-http/usher/probe/wire"
 )
@@ -31,34 +33,36 @@ func Run(ctx context.Context, steps []*Step, o Options) ([]*Observation, error) 
 
 func (p *prober) run(ctx context.Context, steps []*Step) ([]*Observation, error) {
 	seen := make([]*Observation, len(steps))
-	order := interleave(steps)
-	each(p.Parallel*p.Concurrency, len(order), func(i int) {
-		seen[order[i]] = p.observe(ctx, steps[order[i]])
-	}, func(done int) { p.Progress("checks", done, len(order)) })
+	queues := byAddress(steps)
+	var mu sync.Mutex
+	finished := 0
+	// An address takes one of the places, however many steps wait for it: a slow one does not hold up the others.
+	each(p.Parallel, len(queues), func(q int) {
+		each(p.Concurrency, len(queues[q]), func(i int) {
+			seen[queues[q][i]] = p.observe(ctx, steps[queues[q][i]])
+		}, func(int) {
+			mu.Lock()
+			defer mu.Unlock()
+			finished++
+			p.Progress("checks", finished, len(steps))
+		})
+	}, func(int) {})
 	return seen, ctx.Err()
 }
 
-// interleave orders the steps so that neighbours have different addresses: a slow one must not hold all places.
-func interleave(steps []*Step) []int {
-	var addresses []string
-	queues := map[string][]int{}
+// byAddress sorts the indexes of steps by where they lead.
+func byAddress(steps []*Step) (queues [][]int) {
+	index := map[netip.AddrPort]int{}
 	for i, s := range steps {
-		a := s.Address.String()
-		if queues[a] == nil {
-			addresses = append(addresses, a)
+		q, ok := index[s.Address]
+		if !ok {
+			q = len(queues)
+			index[s.Address] = q
+			queues = append(queues, nil)
 		}
-		queues[a] = append(queues[a], i)
+		queues[q] = append(queues[q], i)
 	}
-	order := make([]int, 0, len(steps))
-	for len(order) < len(steps) {
-		for _, a := range addresses {
-			if q := queues[a]; len(q) > 0 {
-				order = append(order, q[0])
-				queues[a] = q[1:]
-			}
-		}
-	}
-	return order
+	return queues
 }
 
 func (p *prober) observe(ctx context.Context, s *Step) *Observation {
@@ -95,24 +99,30 @@ func (p *prober) asks(ctx context.Context, d wire.Dial, x *Observation) {
 		}
 	}()
 	for i := range x.Asks {
-		if c != nil && !c.Usable() {
-			p.close(c)
-			c = nil
-		}
-		if c == nil {
-			opened, facts, err := p.open(ctx, d)
-			if err != nil {
-				if i == 0 {
-					x.Facts = facts
-					x.Failure, x.Detail = wire.FailureOf(err)
-					return
-				}
-				x.Replies[i].Failure, x.Replies[i].Detail = wire.FailureOf(err)
-				return // it has gone away
+		for fresh := false; ; {
+			if c != nil && !c.Usable() {
+				p.close(c)
+				c = nil
 			}
-			c = opened
+			if c == nil {
+				opened, facts, err := p.open(ctx, d)
+				if err != nil {
+					if i == 0 {
+						x.Facts = facts
+						x.Failure, x.Detail = wire.FailureOf(err)
+						return
+					}
+					x.Replies[i].Failure, x.Replies[i].Detail = wire.FailureOf(err)
+					return // it has gone away
+				}
+				c, fresh = opened, true
+			}
+			x.Replies[i] = p.reply(ctx, c, x.Step, &x.Asks[i])
+			if fresh || x.Replies[i].Failure != wire.Closed || ctx.Err() != nil {
+				break
+			}
+			// The connection may have been closed for what came before: only a new one tells what this request does.
 		}
-		x.Replies[i] = p.reply(ctx, c, x.Step, &x.Asks[i])
 		if i == 0 {
 			x.Facts = c.Facts
 		}

@@ -18,10 +18,11 @@ type prober struct {
 	pacer   *pacer
 	tickets shelf
 	quic    quicPlaces
+	down    *health // nil: not looked at
 }
 
 func newProber(o Options) *prober {
-	p := &prober{Options: o.withDefaults()}
+	p := &prober{Options: o.withDefaults(), down: &health{}}
 	p.pacer = newPacer(&p.Options)
 	return p
 }
@@ -312,12 +313,58 @@ func (p *prober) open(ctx context.Context, d wire.Dial) (*wire.Conn, wire.Facts,
 		p.pacer.leave(d.Address)
 		return nil, wire.Facts{}, err
 	}
+	if err := p.down.look(d); err != nil {
+		p.pacer.leave(d.Address)
+		return nil, wire.Facts{}, err
+	}
 	c, err := wire.Open(ctx, d)
+	p.down.note(d, err)
 	if err != nil {
 		p.pacer.leave(d.Address)
 		return nil, c.Facts, err
 	}
 	return c, c.Facts, nil
+}
+
+// A health remembers addresses at which nobody answers TCP: they are not waited for again for each host and check.
+type health struct {
+	mu    sync.Mutex
+	fails map[netip.AddrPort]int
+	last  map[netip.AddrPort]error
+}
+
+// mostFails is how many time-outs or refusals in turn there may be.
+const mostFails = 3
+
+// look returns the last error of an address that is given up.
+func (h *health) look(d wire.Dial) error {
+	if h == nil || d.Protocol == wire.H3 {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.fails[d.Address] < mostFails {
+		return nil
+	}
+	return h.last[d.Address]
+}
+
+// note is told how each handshake ended.
+func (h *health) note(d wire.Dial, err error) {
+	if h == nil || d.Protocol == wire.H3 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f, _ := wire.FailureOf(err); f != wire.Timeout && f != wire.Refused {
+		delete(h.fails, d.Address)
+		return
+	}
+	if h.fails == nil {
+		h.fails, h.last = map[netip.AddrPort]int{}, map[netip.AddrPort]error{}
+	}
+	h.fails[d.Address]++
+	h.last[d.Address] = err
 }
 
 func (p *prober) close(c *wire.Conn) {

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"io"
+	"log"
 	"net/netip"
 	"testing"
 
@@ -57,6 +59,9 @@ func host(t *testing.T, name string, leaf *x509.Certificate, plain Baseline) *Ho
 		wire.H2: {Address: here, Facts: wire.Facts{Version: tls.VersionTLS13, Chain: []*x509.Certificate{leaf}}, Plain: plain},
 	}}
 }
+
+// discard is for servers whose complaints nobody wants.
+var discard = log.New(io.Discard, "", 0)
 
 // h2 are the options of the tests.
 var h2 = Options{Protocols: []wire.Protocol{wire.H2}}

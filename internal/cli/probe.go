@@ -37,8 +37,10 @@ another, server names and authorities are sent in odd forms, and each 421 is loo
 Only GET (or HEAD) of --path and OPTIONS * are sent, one connection to an address at a time and 20 requests a second to it,
 unless flags say otherwise. The server needs no preparation.
 
-Findings are explained in docs/probe.md. Exit code: 0 no finding at or above --fail-on; 1 there are some; 2 it could not run,
-or no host could be reached.
+Findings are explained in docs/probe.md; each has a severity (info, low, medium, high, critical) and a cure, with lines for the
+configuration of nginx, apache, haproxy, lighttpd, caddy, envoy, traefik, go or usher.
+
+Exit code: 0 no finding at or above --fail-on; 1 there are some; 2 it could not run, or no host could be reached.
 
 With --json: lines with one object each, whose type is host, pair, finding or summary; docs/probe.schema.json describes them.`,
 		Example: `  usher probe www.example.com api.example.com static.example.com
@@ -49,33 +51,41 @@ With --json: lines with one object each, whose type is host, pair, finding or su
   usher probe staff.test www.test --cert me.pem --key me.key    what is behind client authentication, too
   usher probe --names hosts.txt --html report.html --baseline last-week.jsonl
   usher probe --compare old.jsonl new.jsonl
+  usher probe --suite-setup DIR; usher serve -c DIR/usher.yaml & usher probe --suite DIR
   usher probe --bulk --names million.txt --state place.json --json >>results.jsonl`,
 	}
 	f := probeFlags{
-		names:       c.Flags().String("names", "", "file with names, one a line; - for standard input"),
-		from:        c.Flags().StringArray("from", nil, "read the names of a configuration: nginx.conf, or an usher.yaml"),
+		names:       c.Flags().String("names", "", "`FILE` with names, one a line; - for standard input"),
+		from:        c.Flags().StringArray("from", nil, "read the names of a configuration: nginx.conf, or an usher.yaml (`FILE`)"),
 		fromCert:    c.Flags().Bool("from-cert", false, "probe the names of each certificate that is met, too"),
-		connect:     c.Flags().StringArray("connect", nil, "HOST:PORT:ADDRESS:PORT: connect elsewhere; empty parts stand for any, or for the same"),
-		ca:          c.Flags().String("ca", "", "file with certificates to trust instead of the system's"),
-		cert:        c.Flags().String("cert", "", "client certificate to show where one is asked for"),
-		key:         c.Flags().String("key", "", "its key"),
-		protocols:   c.Flags().StringSlice("protocols", []string{"h1", "h2", "h3"}, "protocols to speak"),
-		path:        c.Flags().String("path", "/", "path to ask for"),
-		method:      choiceFlag(c, "method", "how to ask", "GET", "HEAD"),
-		concurrency: c.Flags().Int("concurrency", 1, "connections to one address at a time"),
-		rate:        c.Flags().Float64("rate", 0, "requests and handshakes a second in all (0: no limit)"),
-		targetRate:  c.Flags().Float64("target-rate", 20, "requests and handshakes a second to one address (0: no limit)"),
-		timeout:     c.Flags().Duration("timeout", 10*time.Second, "for each handshake and each answer"),
-		server:      choiceFlag(c, "server", "whose configuration to give cures for (default: told by the Server field)", append([]string{"auto"}, probe.Servers()...)...),
-		failOn:      choiceFlag(c, "fail-on", "least severity that makes the exit code 1", "low", "info", "medium", "high", "critical", "never"),
+		connect:     c.Flags().StringArray("connect", nil, "`HOST:PORT:ADDRESS:PORT`: connect elsewhere; empty parts stand for any, or the same"),
+		ca:          c.Flags().String("ca", "", "`FILE` with certificates to trust instead of the system's"),
+		cert:        c.Flags().String("cert", "", "`FILE` with a client certificate to show where one is asked for"),
+		key:         c.Flags().String("key", "", "`FILE` with its key"),
+		protocols:   c.Flags().StringSlice("protocols", []string{"h1", "h2", "h3"}, "`LIST` of protocols to speak"),
+		path:        c.Flags().String("path", "/", "`PATH` to ask for"),
+		method:      choiceFlag(c, "method", "`METHOD` to ask with: GET or HEAD", "GET", "HEAD"),
+		concurrency: c.Flags().Int("concurrency", 1, "connections (`N`) to one address at a time"),
+		rate:        c.Flags().Float64("rate", 0, "requests and handshakes a second (`N`) in all; 0: no limit"),
+		targetRate:  c.Flags().Float64("target-rate", 20, "the same to one address (`N`)"),
+		timeout:     c.Flags().Duration("timeout", 10*time.Second, "`TIME` for each handshake and each answer"),
+		server:      choiceFlag(c, "server", "`SERVER` to give cures for, whatever the Server field says", append([]string{"auto"}, probe.Servers()...)...),
+		failOn:      choiceFlag(c, "fail-on", "least `SEVERITY` for exit code 1, or never", "low", "info", "medium", "high", "critical", "never"),
 		json:        c.Flags().Bool("json", false, "write lines of JSON"),
 		compare:     c.Flags().Bool("compare", false, "probe nobody: compare two reports of --json, OLD and NEW"),
-		bulk:        c.Flags().Bool("bulk", false, "very many hosts: one HTTP/2 connection to each and two requests; names and results stream"),
-		state:       c.Flags().String("state", "", "with --bulk: file to keep the place in, so that the same command goes on after a stop"),
-		parallel:    c.Flags().Int("parallel", 64, "addresses to probe at a time; with --bulk, hosts"),
+		bulk:        c.Flags().Bool("bulk", false, "very many hosts: one HTTP/2 connection and two requests each; all streams"),
+		state:       c.Flags().String("state", "", "with --bulk: `FILE` to keep the place in; the same command goes on after a stop"),
+		parallel:    c.Flags().Int("parallel", 64, "addresses (`N`) to probe at a time; with --bulk, hosts"),
+		suite:       c.Flags().String("suite", "", "ask a server that is set up for it the cases of the suite; `DIR` is that of --suite-setup"),
+		suiteSetup:  c.Flags().String("suite-setup", "", "write certificates and configurations for the suite into `DIR`"),
 		reports:     newReportFlags(c),
 	}
 	complete(c, "protocols", "h1", "h2", "h3")
+	for _, dir := range []string{"suite", "suite-setup"} {
+		if err := c.MarkFlagDirname(dir); err != nil {
+			panic(err) // the flag does not exist
+		}
+	}
 	for _, file := range []string{"names", "from", "ca", "cert", "key", "state"} {
 		if err := c.MarkFlagFilename(file); err != nil {
 			panic(err) // the flag does not exist
@@ -86,6 +96,14 @@ With --json: lines with one object each, whose type is host, pair, finding or su
 		defer stop()
 		if *f.compare {
 			return s.compareReports(f, args)
+		}
+		if *f.suiteSetup != "" || *f.suite != "" {
+			if err := noArgs(c, args); err != nil {
+				return err
+			}
+		}
+		if *f.suiteSetup != "" {
+			return s.suiteSetup(*f.suiteSetup)
 		}
 		return s.runProbe(ctx, f, args)
 	}
@@ -102,7 +120,7 @@ type probeFlags struct {
 	json, compare, bulk        *bool
 	from                       *[]string
 	fromCert                   *bool
-	state                      *string
+	state, suite, suiteSetup   *string
 	parallel                   *int
 	reports                    reportFlags
 }
@@ -111,6 +129,9 @@ func (s *session) runProbe(ctx context.Context, f probeFlags, args []string) err
 	o, err := f.options()
 	if err != nil {
 		return err
+	}
+	if *f.suite != "" {
+		return s.runSuite(ctx, f, o)
 	}
 	if *f.bulk {
 		return s.runBulk(ctx, f, o, args)

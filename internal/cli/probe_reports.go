@@ -19,10 +19,10 @@ type reportFlags struct {
 
 func newReportFlags(c *cobra.Command) reportFlags {
 	f := reportFlags{
-		junit:    c.Flags().String("junit", "", "file to write JUnit's XML to"),
-		sarif:    c.Flags().String("sarif", "", "file to write SARIF 2.1.0 to"),
-		html:     c.Flags().String("html", "", "file to write a page to, with a map of the hosts; it needs nothing else"),
-		baseline: c.Flags().String("baseline", "", "report of an earlier run with --json: report only what is new"),
+		junit:    c.Flags().String("junit", "", "`FILE` to write JUnit's XML to"),
+		sarif:    c.Flags().String("sarif", "", "`FILE` to write SARIF 2.1.0 to"),
+		html:     c.Flags().String("html", "", "`FILE` to write a page to, with a map of the hosts; it needs nothing else"),
+		baseline: c.Flags().String("baseline", "", "`FILE` of an earlier run with --json: report only what is new"),
 	}
 	for _, file := range []string{"junit", "sarif", "html", "baseline"} {
 		if err := c.MarkFlagFilename(file); err != nil {

@@ -43,9 +43,9 @@ type h1conn struct {
 	idle     bool // the next request is awaited, and nothing of it has come
 	served   bool // there was a request
 	closed   bool
-	waiting  bool // the exchange waits for something: it can be cancelled, and the client may go away meanwhile
-	blind    bool // nobody looks whether it does
-	from     time.Time
+	waiting  bool          // the exchange waits for something: it can be cancelled, and the client may go away meanwhile
+	blind    bool          // nobody looks whether it does
+	from     time.Time     // since when it waits
 	timer    *time.Timer   // runs look
 	armed    bool          // it will
 	looking  chan struct{} // closed when look has returned; nil: it does not run
@@ -56,8 +56,6 @@ type h1conn struct {
 const (
 	// What the buffer of a connection begins with, and may be when it is kept.
 	inputSize, keptInput = 4 << 10, 16 << 10
-	// When an exchange has lasted so long, its client is watched: most do not, and cost nothing.
-	lookAfter = 100 * time.Millisecond
 	// How long, at most, a connection that ends is read to let the client take in the last answer (RFC 9112 section 9.6).
 	h1LingerFor = 2 * time.Second
 	// How much of a content that nobody wants is taken in, and for how long, so that the connection can be used again.
@@ -389,89 +387,4 @@ func (c *h1conn) close() {
 	}
 	c.mu.Unlock()
 	c.raw.Conn.Close()
-}
-
-// beginWaiting says that the exchange waits for others from here on.
-func (c *h1conn) beginWaiting() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.waiting, c.from = true, c.rq.started
-	if c.closed {
-		c.rq.cancel()
-	}
-	c.arm(lookAfter)
-}
-
-// arm sees to it that somebody looks after the client. A timer that is under way stays as it is. The lock is held.
-func (c *h1conn) arm(d time.Duration) {
-	switch {
-	case c.armed:
-		return
-	case c.timer == nil:
-		c.timer = time.AfterFunc(d, c.look)
-	default:
-		c.timer.Reset(d)
-	}
-	c.armed = true
-}
-
-// endWaiting is beginWaiting's opposite.
-func (c *h1conn) endWaiting() {
-	c.mu.Lock()
-	c.waiting = false
-	c.mu.Unlock()
-	c.stopLooking()
-}
-
-// stopLooking returns when the connection is the goroutine's alone.
-func (c *h1conn) stopLooking() {
-	c.mu.Lock()
-	looking := c.looking
-	c.looking = nil
-	if looking != nil {
-		c.halt()
-	}
-	c.mu.Unlock()
-	if looking != nil {
-		<-looking
-		c.unhalt()
-	}
-}
-
-// look waits for the client of an exchange that takes long, and cancels it when the client goes. What it sends meanwhile is kept for the
-// next request.
-func (c *h1conn) look() {
-	c.mu.Lock()
-	c.armed = false
-	lasted := time.Since(c.from)
-	switch {
-	case !c.waiting || c.blind || c.closed:
-		c.mu.Unlock()
-		return
-	case lasted < lookAfter:
-		c.arm(lookAfter - lasted)
-		c.mu.Unlock()
-		return
-	case !c.rq.body.ended || c.w == len(c.in):
-		// Who reads the body sees the client go; and who has sent so much ahead has to wait.
-		c.arm(lookAfter)
-		c.mu.Unlock()
-		return
-	}
-	looking := make(chan struct{})
-	c.looking = looking
-	c.mu.Unlock()
-	defer close(looking)
-	for c.w < len(c.in) {
-		n, err := c.read(c.in[c.w:], time.Time{})
-		c.w += n
-		if err != nil {
-			c.mu.Lock()
-			if c.waiting && err != errHalted {
-				c.rq.cancel()
-			}
-			c.mu.Unlock()
-			return
-		}
-	}
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/usher-http/usher/internal/message"
 )
 
 // A wire1 is a connection on which a test says what it likes, in HTTP/1.1 or not.
@@ -256,6 +258,7 @@ func TestH1Refusals(t *testing.T) {
 		{"GET / HTTP/1.1\r\nHOSTX: " + long + "\r\n\r\n", 431},
 		{"GET /" + long + " HTTP/1.1\r\nHOST\r\n", 431},
 		{"GET / HTTP/1.1\r\nHOSTX: " + long, 431},
+		{"GET / HTTP/1.1\r\nHOSTX: " + strings.Repeat(long, 4), 431},
 		{"GET / HTTP/1.1\r\nHOST" + strings.Repeat("X:\r\n", 2000) + "\r\n", 431},
 	} {
 		for _, before := range []string{"", "GET /before HTTP/1.1\r\nHOST\r\n"} {
@@ -276,7 +279,7 @@ func TestH1Refusals(t *testing.T) {
 	if n := r.log.count("msg", "connection", "level", "DEBUG", "listener", "tls"); n < 20 {
 		t.Errorf("%d lines at debug", n)
 	}
-	r.wantMetric(t, 10, "usher_requests_total", "proto=h1", "status=200")
+	r.wantMetric(t, 11, "usher_requests_total", "proto=h1", "status=200")
 	r.wantMetric(t, 0, "usher_requests_total", "proto=h1", "status=400")
 }
 
@@ -427,7 +430,8 @@ func TestH1Shutdown(t *testing.T) {
 	fresh := r.wire1(t)
 	done := r.shutdown()
 	idle.ended()
-	// It was just made: its request is on the way.
+	// It was just made: its request is on the way. By now every connection was told, and more than once.
+	time.Sleep(2 * tellEvery)
 	fresh.say("OPTIONS * HTTP/1.1\r\nHOST\r\n")
 	if got := fresh.hear("OPTIONS").want(t, 200, ""); !got.Close {
 		t.Error("the fresh connection goes on")
@@ -596,6 +600,51 @@ func TestH1ContinuesOnce(t *testing.T) {
 		rq.sendContinue()
 		if got := w.text.String(); got != test.want {
 			t.Errorf("answered %v: %q, want %q", test.answered, got, test.want)
+		}
+	}
+}
+
+// An answer is framed by the gateway alone, and its content is the same whatever part of it is copied.
+func TestH1Answers(t *testing.T) {
+	content := pattern(0, 100_000)
+	fields := message.Fields{{Name: "x", Value: "y"}, {Name: "connection", Value: "x"}, {Name: "transfer-encoding", Value: "gzip"},
+		{Name: "upgrade", Value: "h2c"}, {Name: "keep-alive", Value: "5"}, {Name: "bad", Value: "a\r\nb: c"}}
+	for _, test := range []struct {
+		name, method string
+		status       int
+		length       string
+		write        []byte
+		want         string
+	}{
+		{"a length", "GET", 200, "100000", content, "HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 100000\r\nConnection: close\r\n\r\n" + string(content)},
+		{"chunks", "GET", 200, "", content, "HTTP/1.1 200 OK\r\nX: y\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n186a0\r\n" + string(content) + "\r\n0\r\n\r\n"},
+		// RFC 9110 section 9.3.2: "The HEAD method is identical to GET except that the server MUST NOT send content in the response."
+		{"HEAD", "HEAD", 200, "100000", content, "HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 100000\r\nConnection: close\r\n\r\n"},
+		// RFC 9110 section 8.6: "A server MUST NOT send a Content-Length header field in any response with a status code of 1xx (Informational)
+		// or 204 (No Content)." RFC 9112 section 6.1: the same of Transfer-Encoding.
+		{"204", "GET", 204, "5", content, "HTTP/1.1 204 No Content\r\nX: y\r\nConnection: close\r\n\r\n"},
+		{"304", "GET", 304, "", content, "HTTP/1.1 304 Not Modified\r\nX: y\r\nConnection: close\r\n\r\n"},
+		{"content that is too long", "GET", 200, "99999", content, ""},
+		{"content that is too short", "GET", 200, "100001", content, ""},
+	} {
+		var w written
+		rq := &h1exchange{c: &h1conn{nc: &w}}
+		rq.asked.Method, rq.asked.Minor = test.method, 1
+		f := slices.Clone(fields)
+		if test.length != "" {
+			f = append(f, message.Field{Name: "content-length", Value: test.length})
+		}
+		rq.Respond(test.status, f, false)
+		_, err := rq.Write(test.write)
+		if err == nil {
+			err = rq.Finish(nil)
+		}
+		rq.Flush()
+		switch {
+		case test.want == "" && (err == nil || rq.complete):
+			t.Errorf("%s: no error", test.name)
+		case test.want != "" && (err != nil || w.text.String() != test.want):
+			t.Errorf("%s: %v, %.300q\nwant %.300q", test.name, err, w.text.String(), test.want)
 		}
 	}
 }

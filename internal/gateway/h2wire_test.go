@@ -26,6 +26,7 @@ type driven struct {
 	*running
 	srv  *tcpServer
 	addr string
+	in   net.Listener
 }
 
 // drive serves the listener called tls, or the one that is named.
@@ -39,7 +40,7 @@ func drive(t *testing.T, text string, name ...string) *driven {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.addr = in.Addr().String()
+	d.addr, d.in = in.Addr().String(), in
 	go d.srv.serve(ownPort{in, r.listeners[i]})
 	t.Cleanup(func() {
 		in.Close()
@@ -105,14 +106,14 @@ func (d *driven) wantNothingLeft(t *testing.T) {
 	t.Errorf("left behind: %s", what)
 }
 
-// runsHere reports whether the goroutine that reads a connection runs a request.
-func runsHere() bool {
+// goroutinesIn counts those that are in a function, and whose stack says something else.
+func goroutinesIn(function, more string) (n int) {
 	for _, g := range inHand() {
-		if strings.Contains(g, "(*h2exchange).runHere(") {
-			return true
+		if strings.Contains(g, function) && strings.Contains(g, more) {
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // conn returns the only connection.
@@ -134,7 +135,6 @@ func (d *driven) conn(t *testing.T) *h2conn {
 type wire struct {
 	t     *testing.T
 	nc    net.Conn
-	tcp   net.Conn // below TLS
 	queue bytes.Buffer
 	out   *http2.Framer // into queue
 	block bytes.Buffer
@@ -150,9 +150,11 @@ type wire struct {
 	records int      // reads that brought something
 	goAways []http2.GoAwayFrame
 	pings   int // of the server
-	pongs   int
-	window  int // WINDOW_UPDATEs of the connection
-	err     error
+	// What the last of them carried.
+	pingData [8]byte
+	pongs    int
+	window   int // WINDOW_UPDATEs of the connection
+	err      error
 }
 
 // heard is what came on a stream.
@@ -187,23 +189,39 @@ func (d *driven) wire(t *testing.T, settings ...http2.Setting) *wire {
 
 func (d *driven) wireTo(t *testing.T, tc *tls.Config, settings ...http2.Setting) *wire {
 	t.Helper()
+	return newWire(t, d.secured(t, tc), settings...)
+}
+
+// dial connects without TLS.
+func (d *driven) dial(t *testing.T) net.Conn {
+	t.Helper()
 	tcp, err := net.Dial("tcp", d.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tcp.Close() })
 	tcp.SetDeadline(time.Now().Add(2 * patience))
+	return tcp
+}
+
+// secured connects to the site a, and says nothing yet.
+func (d *driven) secured(t *testing.T, config ...*tls.Config) *tls.Conn {
+	t.Helper()
+	tc := append(config, &tls.Config{ServerName: "a.test.example"})[0]
 	tc.RootCAs, tc.NextProtos = d.folder.ca.Pool(), []string{"h2"}
-	nc := tls.Client(tcp, tc)
+	nc := tls.Client(d.dial(t), tc)
 	if err := nc.Handshake(); err != nil {
 		t.Fatal(err)
 	}
-	return newWire(t, nc, tcp, settings...)
+	return nc
 }
 
+// wide lets every stream send as much as tests need. (The connection has a window of its own.)
+var wide = http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 30}
+
 // newWire begins HTTP/2 on a connection.
-func newWire(t *testing.T, nc, tcp net.Conn, settings ...http2.Setting) *wire {
-	c := &wire{t: t, nc: nc, tcp: tcp, next: 1, gone: make(chan struct{}), changed: make(chan struct{}), streams: map[uint32]*heard{}}
+func newWire(t *testing.T, nc net.Conn, settings ...http2.Setting) *wire {
+	c := &wire{t: t, nc: nc, next: 1, gone: make(chan struct{}), changed: make(chan struct{}), streams: map[uint32]*heard{}}
 	c.out = http2.NewFramer(&c.queue, nil)
 	c.out.AllowIllegalWrites = true
 	c.enc = hpack.NewEncoder(&c.block)
@@ -374,6 +392,7 @@ func (c *wire) note(f http2.Frame) {
 			c.pongs++
 		} else {
 			c.pings++
+			c.pingData = f.Data
 		}
 	case *http2.WindowUpdateFrame:
 		if id == 0 {

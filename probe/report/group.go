@@ -157,6 +157,9 @@ func rank(o probe.Outcome) int { return slices.Index(outcomes, o) }
 func outcomeWords(p *probe.Pair) string {
 	switch p.Outcome {
 	case probe.Served:
+		if p.Status >= 400 {
+			return "served: its own error"
+		}
 		return "served"
 	case probe.Refused:
 		return "refused: comes back on its own connection"

@@ -98,7 +98,7 @@ func TestText(t *testing.T) {
 		}
 		flat := strings.Join(strings.Fields(b.String()), " ")
 		for _, want := range []string{"staff.test required - alert, with cert. 200 -", "gone.test: refused: connection refused", "critical bypass staff.test",
-			"seen 2 times: over HTTP/2, HTTP/1.1, on connections for one.test", "clients refuse it: x509: unknown authority", "nginx: | return 421;", "try curl x",
+			"seen 2 times: over HTTP/2, HTTP/1.1, on connections for one.test", "clients refuse it: x509: unknown authority", "nginx: | return 421;", "nginx: the lines above", "try curl x",
 			"4 hosts, 4 answers on shared connections, 3 findings (2 critical, 1 info); 1 host not reached."} {
 			if !strings.Contains(flat, want) && (width >= 80 || !strings.Contains(want, "with cert.")) { // a cell may wrap
 				t.Errorf("width %d: no %q in\n%s", width, want, b.String())

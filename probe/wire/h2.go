@@ -94,6 +94,9 @@ type exchange struct {
 	a    Answer
 	g    *gatherer
 	done bool
+
+	interim int // 1xx answers
+	others  int // frames that are no part of the answer
 }
 
 func (h *h2) receive(id uint32) Answer {
@@ -136,6 +139,11 @@ func (h *h2) step(x *exchange) error {
 	f, err := h.framer.ReadFrame()
 	if err != nil {
 		return err
+	}
+	if f.Header().StreamID != x.id {
+		if x.others++; x.others > maxOthers {
+			return errFlood
+		}
 	}
 	switch f := f.(type) {
 	case *http2.SettingsFrame:
@@ -191,6 +199,9 @@ func (x *exchange) headers(f *http2.MetaHeadersFrame) error {
 			return fmt.Errorf("status %q", clip(status, 20))
 		}
 		if n < 200 {
+			if x.interim++; x.interim > maxInterim {
+				return errFlood
+			}
 			return nil
 		}
 		x.a.Status = n

@@ -16,6 +16,9 @@ const Keep = 64 << 10
 // maxFrames is how many frames an answer may be made of: more is a flood.
 const maxFrames = 20_000
 
+// maxOthers is how many frames of HTTP/2 may come between that are no part of the answer.
+const maxOthers = 1000
+
 // maxInterim is how many 1xx answers may come before the answer.
 const maxInterim = 20
 

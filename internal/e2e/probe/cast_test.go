@@ -28,13 +28,14 @@ var names = []string{"one.test", "two.test", "staff.test", "blog.test", "a.wild.
 
 // A cast is a folder with the certificates.
 type cast struct {
-	dir string
-	ca  *testca.CA
+	dir   string
+	ca    *testca.CA
+	first string // a host that says whether a server is ready
 }
 
 func newCast(t *testing.T) *cast {
 	t.Helper()
-	c := &cast{t.TempDir(), testca.New(t)}
+	c := &cast{t.TempDir(), testca.New(t), names[0]}
 	c.ca.WriteRoot(t, c.dir, "ca")
 	clients := testca.New(t)
 	clients.WriteRoot(t, c.dir, "clients")
@@ -150,7 +151,7 @@ func (s *server) runs(t *testing.T, cmd *exec.Cmd) bool {
 	})
 	for began := time.Now(); time.Since(began) < patience; time.Sleep(20 * time.Millisecond) {
 		// It listens before it is ready.
-		if c, err := tls.Dial("tcp", "127.0.0.1:"+s.port, &tls.Config{RootCAs: s.ca.Pool(), ServerName: "one.test"}); err == nil {
+		if c, err := tls.Dial("tcp", "127.0.0.1:"+s.port, &tls.Config{InsecureSkipVerify: true, ServerName: s.first}); err == nil {
 			c.Close()
 			return true
 		}

@@ -48,7 +48,7 @@ var cases = []testCase{
 		name: "apache", start: apache, exit: 1,
 		why: "a Host whose virtual host has other SSL settings than that of the SNI is 421, and so is any other host over HTTP/2 and TLS where the " +
 			"certificate differs: both ask for the same settings; sessions belong to a virtual host. The first virtual host is the default.",
-		want: []string{defaultSite, plainPage, foreignPorts, "info parse parse/http-inside-tls HTTP/2 one>one", "low parse parse/host-against-authority HTTP/2 one>staff"},
+		want: []string{defaultSite, plainPage, foreignPorts, httpInside, "low parse parse/host-against-authority HTTP/2 one>staff"},
 		curl: []witness{{"one", "two", "200", "two"}, {"blog", "one", "421", ""}, {"one", "staff", "421", ""}, {"one", "nobody", "200", "one"}},
 	},
 	{

@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A stopper calls a run off when the first output comes.
+type stopper struct {
+	bytes.Buffer
+	stop func()
+}
+
+func (s *stopper) Write(p []byte) (int, error) {
+	s.stop()
+	return s.Buffer.Write(p)
+}
+
+// TestBulkResumes: what a run that was stopped has not written, the next one with the same state does; little is there twice.
+func TestBulkResumes(t *testing.T) {
+	const n = 400
+	dir := t.TempDir()
+	var list strings.Builder
+	for i := range n {
+		fmt.Fprintf(&list, "h%d.test\n", i)
+	}
+	names, state := filepath.Join(dir, "names"), filepath.Join(dir, "state")
+	if err := os.WriteFile(names, []byte(list.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"probe", "--bulk", "--names", names, "--state", state, "--connect", "::127.0.0.1:1", "--target-rate", "0", "--parallel", "8"}
+	ctx, cancel := context.WithCancel(t.Context())
+	first := &stopper{stop: cancel}
+	var errs bytes.Buffer
+	err := Run(ctx, append(args, "--rate", "250"), nil, nil, first, &errs)
+	if ExitCode(err) != 2 || !strings.Contains(errs.String(), "interrupted after ") || !strings.Contains(errs.String(), "hint: the same command goes on from there") {
+		t.Fatalf("%v\n%s", err, errs.String())
+	}
+	if lines := strings.Count(first.String(), "\n"); lines == 0 || lines >= n {
+		t.Fatalf("the first run wrote %d lines", lines)
+	}
+	var second bytes.Buffer
+	if err := Run(t.Context(), args, nil, nil, &second, &errs); ExitCode(err) != 2 { // nobody is reached
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for line := range strings.Lines(first.String() + second.String()) {
+		if fields := strings.Fields(line); fields[0] == "not" {
+			seen[fields[2]]++
+		}
+	}
+	twice := 0
+	for _, times := range seen {
+		twice += times - 1
+	}
+	if len(seen) != n || twice > 8 {
+		t.Errorf("%d of %d hosts, %d of them twice", len(seen), n, twice)
+	}
+}

@@ -1,0 +1,97 @@
+package gateway
+
+import (
+	"io"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// What all clients have sent and nobody has read is bounded: beyond that, connections are not read until some of it is gone.
+func TestH2Budget(t *testing.T) {
+	read := make(chan string, 1)
+	up := newUpstreamServer(t, func(_ http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		read <- string(text)
+	})
+	d := drive(t, mixed(up.URL))
+	c, other := d.wire(t), d.wire(t)
+	for _, w := range []*wire{c, other} {
+		w.want(w.get("/fixed"), "200", "fixed\n")
+		w.ping() // our acknowledgement of SETTINGS is through
+	}
+	d.budget.add(maxHeld + 1)
+	giveBack := sync.OnceFunc(func() { d.budget.add(-maxHeld - 1) })
+	t.Cleanup(giveBack)
+	for _, w := range []*wire{c, other} {
+		w.get("/fixed") // a connection looks behind each read: the one that was under way is the last
+	}
+	eventually(t, "both are held back", func() bool { return goroutinesIn("(*h2conn).holdBack(", "") == 2 })
+	ids := map[*wire]uint32{}
+	for _, w := range []*wire{c, other} {
+		ids[w] = w.get("/fixed")
+	}
+	time.Sleep(20 * budgetEvery) // nothing is to happen
+	for w, id := range ids {
+		if h := w.seen(id); h.status != "" {
+			t.Errorf("answered beyond the budget: %s", h.status)
+		}
+	}
+	giveBack()
+	for w, id := range ids {
+		w.want(id, "200", "fixed\n")
+		id := w.ask(false, "POST", "/")
+		w.data(id, true, []byte(big[:50_000]))
+		w.want(id, "200", "")
+		if got := wait(t, "the content", read); got != big[:50_000] {
+			t.Errorf("the upstream read %d bytes", len(got))
+		}
+	}
+	eventually(t, "nothing is held", func() bool { return d.budget.held.Load() == 0 })
+}
+
+// A connection that is held back can be closed, and what it holds goes on.
+func TestH2BudgetAndClose(t *testing.T) {
+	g := newGate(t)
+	d := drive(t, mixed(g.URL))
+	c := d.wire(t)
+	c.ping()
+	eventually(t, "the connection is read", func() bool { return goroutinesIn("(*h2conn).read(", "[IO wait") == 1 })
+	d.budget.add(maxHeld + 1)
+	t.Cleanup(func() { d.budget.add(-maxHeld - 1) }) // before the check that nothing is left
+	c.data(c.ask(false, "POST", "/held", "content-length", "9"), false, []byte("hello"))
+	wait(t, "the request", g.asked)
+	d.srv.close()
+	d.log.wait(t, "msg", "request", "status", "499")
+	eventually(t, "the connection is forgotten", func() bool {
+		d.srv.mu.Lock()
+		defer d.srv.mu.Unlock()
+		return len(d.srv.conns) == 0
+	})
+}
+
+// Content that nobody will read any more is no part of it.
+func TestH2BudgetIsGivenBack(t *testing.T) {
+	g := newGate(t)
+	d := drive(t, mixed(g.URL))
+	c := d.wire(t)
+	for _, end := range []func(id uint32){
+		func(id uint32) { g.let <- struct{}{}; c.want(id, "200", "held") }, // an early answer
+		func(id uint32) { c.out.WriteRSTStream(id, http2.ErrCodeCancel); c.flush() },
+		func(id uint32) { c.data(id, false, []byte(big[:60_000])); c.wantReset(id, http2.ErrCodeProtocol) }, // too much
+	} {
+		id := c.ask(false, "POST", "/held", "content-length", "100000")
+		c.data(id, false, []byte(big[:50_000]))
+		wait(t, "the request", g.asked)
+		end(id)
+		eventually(t, "nothing is held", func() bool { return d.budget.held.Load() == 0 })
+	}
+	// Held before it is passed on.
+	id := c.ask(false, "POST", "/held", "content-length", "60000")
+	c.data(id, false, []byte(big[:50_000]))
+	c.nc.Close()
+	d.wantNothingLeft(t)
+}

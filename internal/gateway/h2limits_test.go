@@ -1,0 +1,206 @@
+package gateway
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// timeouts.body: how long a client may send nothing of its content.
+func TestH2ContentThatStalls(t *testing.T) {
+	up := newUpstreamServer(t, echo)
+	d := drive(t, mixed(up.URL)+"timeouts: {body: 200ms}\n")
+	c := d.wire(t)
+	for _, fields := range [][]string{{}, {"content-length", "9"}, {"content-length", "100000"}, {"content-length", "9", "expect", "100-continue"}} {
+		id := c.ask(false, "POST", "/", fields...)
+		c.data(id, false, []byte("hello"))
+		c.want(id, "408", "408 Request Timeout\n")
+		c.want(c.get("/fixed"), "200", "fixed\n")
+	}
+	// Nothing at all.
+	id := c.ask(false, "POST", "/")
+	c.flush()
+	c.want(id, "408", "")
+}
+
+// timeouts.idle: how long a client may take nothing of an answer. Other streams of the connection go on.
+func TestH2AnswerThatIsNotTaken(t *testing.T) {
+	gone := make(chan struct{})
+	block := make([]byte, 64<<10)
+	up := newUpstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/endless" {
+			io.WriteString(w, r.URL.Path)
+			return
+		}
+		for {
+			if _, err := w.Write(block); err != nil {
+				close(gone)
+				return
+			}
+		}
+	})
+	d := drive(t, mixed(up.URL)+"timeouts: {idle: 300ms}\n")
+	c := d.wire(t)
+	c.out.WriteWindowUpdate(0, 1<<24)
+	id := c.get("/endless") // fills the stream's window, and not the connection's
+	var h heard
+	for n := 0; h.reset == nil; n++ {
+		c.want(c.get("/quick"), "200", "/quick")
+		h = c.seen(id)
+	}
+	if *h.reset != http2.ErrCodeCancel || h.ended || len(h.body) != 65535 {
+		t.Errorf("reset with %v, ended %v, %d bytes", *h.reset, h.ended, len(h.body))
+	}
+	wait(t, "the end of the upstream's answer", gone)
+	d.log.wait(t, "msg", "request", "path", "/endless", "aborted", "true")
+	c.want(c.get("/quick"), "200", "/quick")
+}
+
+// timeouts.header: how long a client may take for its preface, for a header section, and for a frame.
+func TestH2WhatIsNotCompleted(t *testing.T) {
+	d := drive(t, mixed("http://"+deadAddress(t))+"timeouts: {header: 300ms}\n")
+	for name, begin := range map[string]func(c *wire){
+		"half a HEADERS frame": func(c *wire) {
+			c.ask(true, "GET", "/fixed")
+			c.queue.Truncate(c.queue.Len() / 2)
+		},
+		"half the header of a frame": func(c *wire) { c.queue.Write([]byte{0, 0, 8, 6}) },
+		"no CONTINUATION": func(c *wire) {
+			c.out.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, EndStream: true, BlockFragment: []byte{0x82}})
+		},
+		"no CONTINUATION behind an answered request": func(c *wire) {
+			c.ask(true, "GET", "/fixed")
+			c.out.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, EndStream: true, BlockFragment: []byte{0x82}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := d.wire(t)
+			c.ping() // our acknowledgement of SETTINGS is through, and does not come in between
+			begin(c)
+			c.flush()
+			c.wantEnd(http2.ErrCodeNo)
+		})
+	}
+	for name, first := range map[string]string{
+		"no preface":       "",
+		"half a preface":   preface[:10],
+		"no SETTINGS":      preface,
+		"half of SETTINGS": preface + "\x00\x00\x00\x04",
+	} {
+		t.Run(name, func(t *testing.T) {
+			nc := d.secured(t)
+			io.WriteString(nc, first)
+			text, err := io.ReadAll(nc)
+			if err != nil {
+				t.Error(err)
+			}
+			// Its type is the fourth byte of a frame (RFC 9113 section 4.1).
+			if at := len(text) - 17; at < 0 || text[at+3] != byte(http2.FrameGoAway) || !bytes.Equal(text[at+13:], []byte{0, 0, 0, 0}) {
+				t.Errorf("the last frame is not GOAWAY with NO_ERROR: % x", text)
+			}
+		})
+	}
+}
+
+// Content is no header section: half a DATA frame has the time that content has.
+func TestH2HalfADataFrame(t *testing.T) {
+	read := make(chan string, 1)
+	up := newUpstreamServer(t, func(_ http.ResponseWriter, r *http.Request) {
+		var buf [4]byte
+		io.ReadFull(r.Body, buf[:])
+		read <- string(buf[:])
+		rest, _ := io.ReadAll(r.Body)
+		read <- string(rest)
+	})
+	d := drive(t, mixed(up.URL)+"timeouts: {header: 100ms}\n")
+	c := d.wire(t)
+	c.ping() // our acknowledgement of SETTINGS is through
+	id := c.ask(false, "POST", "/")
+	c.out.WriteData(id, true, []byte("hello"))
+	c.queue.Truncate(c.queue.Len() - 1)
+	c.flush()
+	if got := wait(t, "content", read); got != "hell" {
+		t.Errorf("read %q", got)
+	}
+	select {
+	case <-c.gone:
+		t.Fatal("the connection ended")
+	case <-time.After(300 * time.Millisecond): // nothing is to happen
+	}
+	c.queue.WriteByte('o')
+	c.flush()
+	c.want(id, "200", "")
+	if got := wait(t, "content", read); got != "o" {
+		t.Errorf("read %q", got)
+	}
+}
+
+// RFC 9113 section 6.8: "Endpoints SHOULD always send a GOAWAY frame before closing a connection so that the remote peer can know
+// whether a stream has been partially processed or not."
+func TestH2IdleConnection(t *testing.T) {
+	d := drive(t, mixed("http://"+deadAddress(t))+"timeouts: {idle: 300ms}\n")
+	c := d.wire(t)
+	id := c.get("/fixed")
+	c.want(id, "200", "fixed\n")
+	c.ping() // no request
+	if last := c.wantEnd(http2.ErrCodeNo).LastStreamID; last != id {
+		t.Errorf("the last stream is %d, want %d", last, id)
+	}
+	d.wantNothingLeft(t)
+	c = d.wire(t) // without a request
+	if last := c.wantEnd(http2.ErrCodeNo).LastStreamID; last != 0 {
+		t.Errorf("the last stream is %d, want 0", last)
+	}
+}
+
+// A client that vanished without a word does not answer a PING; one that waits for its answer does.
+func TestH2SilentClient(t *testing.T) {
+	g := newGate(t)
+	d := drive(t, mixed(g.URL)+"timeouts: {idle: 200ms}\n")
+	there, vanished := d.wire(t), d.wire(t)
+	vanished.mu.Lock()
+	vanished.noPong = true
+	vanished.mu.Unlock()
+	id := there.get("/held")
+	wait(t, "the request", g.asked)
+	vanished.get("/held")
+	wait(t, "the request", g.asked)
+	wait(t, "the end of the connection", vanished.gone)
+	if vanished.pings != 1 {
+		t.Errorf("%d PINGs, want 1", vanished.pings)
+	}
+	wait(t, "the end of the upstream's request", g.gone)
+	there.until("another PING", func() bool { return there.pings >= 2 })
+	g.let <- struct{}{}
+	there.want(id, "200", "held")
+}
+
+// Frames that bring nobody anything use up what time gives back, and time alone gives it back: not each look at the clock.
+func TestH2FloodOnAnIdleConnection(t *testing.T) {
+	d := drive(t, mixed("http://"+deadAddress(t)))
+	c := d.wire(t)
+	c.want(c.get("/fixed"), "200", "fixed\n")
+	c.ping()
+	hc := d.conn(t)
+	hc.mu.Lock()
+	long := -10 * restAfter // the connection has rested for a while
+	hc.worked, hc.heard = hc.worked.Add(long), hc.heard.Add(long)
+	hc.mu.Unlock()
+	const many = 3000 // five times what a session takes at once
+	for range many {
+		c.mu.Lock()
+		before, over := len(c.order), c.err != nil
+		c.mu.Unlock()
+		if over {
+			break
+		}
+		c.out.WriteSettings()
+		c.flush()
+		c.until("SETTINGS to be acknowledged, or GOAWAY", func() bool { return len(c.order) > before || c.err != nil })
+	}
+	c.wantEnd(http2.ErrCodeEnhanceYourCalm)
+}
