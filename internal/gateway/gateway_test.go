@@ -107,6 +107,18 @@ func TestProtocolsAreOfferedAsConfigured(t *testing.T) {
 	}
 }
 
+// Where HTTP/1.1 is not spoken, a client that knows nothing of ALPN is not served with it either.
+func TestNoHTTP1WithoutALPN(t *testing.T) {
+	r := newFolder(t).start(t, strings.Replace(basic, `public_ports: [443]}`, `public_ports: [443], protocols: [h2]}`, 1))
+	c := tls.Client(r.raw(t, "tls", ""), &tls.Config{RootCAs: r.folder.ca.Pool(), ServerName: "a.test.example"})
+	c.SetDeadline(time.Now().Add(patience))
+	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: a.test.example\r\n\r\n")
+	if text, _ := io.ReadAll(c); len(text) > 0 {
+		t.Errorf("answer %q", text)
+	}
+	r.client(t, "h2", "tls", "a.test.example").get(t, "a.test.example", "/").want(t, 200, "site a")
+}
+
 func TestOptionsStar(t *testing.T) {
 	r := newFolder(t).start(t, basic)
 	conn := r.raw(t, "tls", "a.test.example")

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/usher-http/usher/internal/gateway/config"
@@ -86,15 +87,23 @@ func (s *tcpServer) serve(in net.Listener) error {
 			}
 			continue
 		}
-		var passing net.Error
-		if !errors.As(err, &passing) || !passing.Temporary() || s.isLeaving() {
+		if !passing(err) || s.isLeaving() {
 			return err
 		}
-		// Out of file descriptors, say.
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 		s.debug(err)
 		time.Sleep(pause)
 	}
+}
+
+// passing holds for errors of accepting that are about one connection, or about resources that come back.
+func passing(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *tcpServer) debug(err error) {
@@ -131,9 +140,12 @@ func (s *tcpServer) take(raw *conn) {
 	if len(cs.VerifiedChains) > 0 && len(cs.PeerCertificates) > 0 {
 		client.certificate = clientCertificate(cs.PeerCertificates[0].Raw)
 	}
-	if cs.NegotiatedProtocol == "h2" {
+	switch {
+	case cs.NegotiatedProtocol == "h2":
 		s.begin(newH2Conn(s, secured, raw, raw.facts, client), raw, nil)
-	} else {
+	case !s.listener.spec.H1:
+		secured.Close() // a client without ALPN where HTTP/1.1 is not spoken
+	default:
 		s.begin(newH1Conn(s, secured, raw, client, time.Now()), raw, nil)
 	}
 }
