@@ -19,6 +19,7 @@ package_of() {
 	case $1 in
 	cc) echo gcc libc6-dev ;;
 	apache2) echo apache2-bin ;;
+	lighttpd) echo lighttpd lighttpd-mod-openssl ;;
 	nghttp | h2load) echo nghttp2-client ;;
 	certutil) echo libnss3-tools ;;
 	perf) echo linux-perf ;;

@@ -152,6 +152,9 @@ func caddyProgram(t *testing.T) string {
 	cmd := exec.Command("go", "install", "-trimpath", caddyPackage+"@"+caddyVersion)
 	cmd.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
+		if os.Getenv(testenv.RequireVar) == "" {
+			t.Skipf("Caddy cannot be built here (%s=all makes this a failure): %v", testenv.RequireVar, err)
+		}
 		t.Fatalf("build Caddy: %v\n%s", err, out)
 	}
 	return path
