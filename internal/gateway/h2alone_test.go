@@ -56,28 +56,34 @@ func alone(t *testing.T) (*driven, *gate, *wire, uint32) {
 	g := newGate(t)
 	d := drive(t, mixed(g.URL))
 	c := d.wire(t)
-	c.warm("/quick")
-	id := c.get("/held")
-	wait(t, "the request", g.asked)
-	if goroutinesIn("(*h2exchange).runHere(", "") != 1 {
-		t.Fatal("the request has a goroutine of its own")
+	for range 50 {
+		// An answer may reach the client a moment before its goroutine has ended: the next request is not alone then.
+		c.warm("/quick")
+		id := c.get("/held")
+		wait(t, "the request", g.asked)
+		if goroutinesIn("(*h2exchange).runHere(", "") == 1 {
+			return d, g, c, id
+		}
+		g.let <- struct{}{}
+		c.want(id, "200", "held")
 	}
-	return d, g, c, id
+	t.Fatal("every request has a goroutine of its own")
+	return nil, nil, nil, 0
 }
 
 func TestH2AloneEndsQuickly(t *testing.T) {
 	d := drive(t, mixed(newGate(t).URL))
 	c := d.wire(t)
 	c.warm("/quick")
-	for range 100 {
-		c.want(c.get("/quick"), "200", "/quick")
-	}
 	hc := d.conn(t)
-	hc.mu.Lock()
-	defer hc.mu.Unlock()
-	if hc.lonely <= aloneAfter || hc.here || hc.running != 0 {
-		t.Errorf("lonely %d, here %v, running %d", hc.lonely, hc.here, hc.running)
-	}
+	eventually(t, "requests that come alone are run by the reader, which reads again", func() bool {
+		for range 100 {
+			c.want(c.get("/quick"), "200", "/quick")
+		}
+		hc.mu.Lock()
+		defer hc.mu.Unlock()
+		return hc.lonely > aloneAfter && !hc.here && hc.running == 0
+	})
 }
 
 // Requests that come together have goroutines of their own, and so has what comes alone right after them.
@@ -107,6 +113,8 @@ func TestH2AloneTakesLong(t *testing.T) {
 	c.want(c.get("/fixed"), "200", "fixed\n")
 	g.let <- struct{}{}
 	c.want(id, "200", "held")
+	eventually(t, "one goroutine reads", func() bool { return goroutinesIn("(*h2conn).read(", "") == 1 })
+	c.warm("/quick")
 
 	id = c.get("/held")
 	wait(t, "the request", g.asked)
@@ -124,6 +132,7 @@ func TestH2AloneIsLarge(t *testing.T) {
 	c.warm("/quick")
 	hc := d.conn(t)
 	hc.mu.Lock()
+	hc.watch.Stop()
 	hc.armed = true // as if it were about to fire
 	hc.mu.Unlock()
 	id := c.get("/big")

@@ -158,7 +158,11 @@ func (c *h2conn) holdBack() {
 	for c.server.gateway.budget.exceeded() && !c.shut.Load() {
 		c.mu.Lock()
 		c.letGo(time.Now())
+		broken := c.broken
 		c.mu.Unlock()
+		if broken {
+			return
+		}
 		time.Sleep(budgetEvery)
 	}
 }
@@ -254,6 +258,11 @@ func (c *h2conn) look(now time.Time) bool {
 	}
 	c.deadline = time.Time{}
 	c.letGo(now)
+	if c.session.Ending() {
+		// A client that does not answer the PING of a GOAWAY would have new streams served for ever.
+		c.session.FinishGoAway()
+		c.flushInPlace()
+	}
 	t := &c.server.timeouts
 	idle := c.running == 0 // a stream whose request is answered and has not ended is nobody's work
 	if n := now.Sub(c.credited) / time.Second; n > 0 {
@@ -572,10 +581,16 @@ func (c *h2conn) tooLong() {
 	c.handOver()
 }
 
+// readOn reads in place of a reader that runs a request.
+func (c *h2conn) readOn() {
+	defer c.server.survive(c.raw)
+	c.read(true)
+}
+
 // handOver has another goroutine read, if the reader runs a request. The lock is held.
 func (c *h2conn) handOver() {
 	if c.here {
 		c.here = false
-		go c.read(true)
+		go c.readOn()
 	}
 }

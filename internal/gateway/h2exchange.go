@@ -193,6 +193,7 @@ func (rq *h2exchange) recycle() {
 	}
 	rq.c, rq.stream, rq.content, rq.read, rq.trailers, rq.unsent, rq.sent = nil, nil, rq.content[:0], 0, nil, 0, 0
 	rq.inPlace, rq.lost, rq.answered, rq.ended, rq.stopped, rq.tunnelled, rq.expects = false, false, false, false, false, false, false
+	rq.waits = nil
 	rq.exchange.reset()
 	h2exchanges.Put(rq)
 }

@@ -20,6 +20,9 @@ func TestH2NothingIsMixedUp(t *testing.T) {
 		if err != nil {
 			return
 		}
+		if r.URL.Path == "/broken" {
+			panic(http.ErrAbortHandler)
+		}
 		marks := r.Header["Mark"]
 		w.Header().Set("X-Seen", strings.Join([]string{r.URL.Path, strings.Join(marks, "|"), r.Header.Get("Cookie"), r.Trailer.Get("Sum")}, ","))
 		if len(text) > 1000 {
@@ -31,7 +34,7 @@ func TestH2NothingIsMixedUp(t *testing.T) {
 		}
 	})
 	d := drive(t, mixed(up.URL))
-	const clients, rounds, together = 6, 100, 5
+	const clients, rounds, together = 6, 200, 5
 	var all sync.WaitGroup
 	for n := range clients {
 		c := d.wire(t, wide)
@@ -44,6 +47,7 @@ func TestH2NothingIsMixedUp(t *testing.T) {
 // A marked is a request on its way.
 type marked struct {
 	id         uint32
+	status     string
 	mark, want string // what the upstream is to have seen
 	body       string
 	trailers   bool
@@ -68,7 +72,7 @@ func mixUp(c *wire, r *rand.Rand, who string, rounds, together int) {
 				sum = m.mark
 			}
 			switch {
-			case h.status != "200" || !h.ended:
+			case h.status != m.status || !h.ended:
 				c.t.Errorf("%s: status %s, ended %v, reset %v", m.mark, h.status, h.ended, h.reset)
 				return
 			case h.value("x-seen") != m.want || string(h.body) != m.body || valueOf(h.trailers, "sum") != sum:
@@ -86,8 +90,8 @@ func mixUp(c *wire, r *rand.Rand, who string, rounds, together int) {
 
 // mark queues a request.
 func (c *wire) mark(r *rand.Rand, mark string) (m marked) {
-	m.mark = mark
-	switch r.IntN(5) {
+	m.mark, m.status = mark, "200"
+	switch r.IntN(6) {
 	case 0:
 		m.id, m.body = c.ask(true, "GET", "/fixed", "mark", mark), "fixed\n"
 	case 1:
@@ -105,6 +109,8 @@ func (c *wire) mark(r *rand.Rand, mark string) (m marked) {
 		m.id, m.want = c.ask(false, "PUT", "/"+mark, "mark", mark), "/"+mark+","+mark+",,"+mark
 		c.out.WriteData(m.id, false, []byte(m.body))
 		c.headers(m.id, true, "sum", mark)
+	case 5:
+		m.id, m.status, m.body = c.ask(true, "GET", "/broken", "mark", mark), "502", "502 Bad Gateway\n"
 	}
 	if r.IntN(6) == 0 {
 		m.reset = true

@@ -43,6 +43,7 @@ func newSockets(t *testing.T) (url string, sockets chan socket101) {
 		sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 		io.WriteString(nc, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: chat\r\n"+
 			"Sec-WebSocket-Accept: "+base64.StdEncoding.EncodeToString(sum[:])+"\r\n\r\n")
+		nc.SetDeadline(time.Now().Add(patience))
 		sockets <- socket101{nc, rw.Reader, r}
 	})
 	return up.URL, sockets

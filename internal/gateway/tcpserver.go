@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -41,8 +42,6 @@ type driver interface {
 	leave()             // begins the graceful end; called again, it may wait for less
 	close()             // ends the connection at once
 }
-
-// close ends the connection at once.
 
 // How many streams a client may have open on one connection.
 const maxStreams = 250
@@ -113,12 +112,7 @@ func (s *tcpServer) debug(err error) {
 // take finds out what a connection speaks.
 func (s *tcpServer) take(raw *conn) {
 	defer s.grown(raw)
-	defer func() {
-		if p := recover(); p != nil {
-			s.gateway.logger().Error("panic", "error", fmt.Sprint(p))
-			raw.Close()
-		}
-	}()
+	defer s.survive(raw)
 	accepted := time.Now()
 	var ctx context.Context
 	ctx, raw.facts = s.gateway.guard.Accept(s.gateway.hard, s.listener.name, raw.Conn)
@@ -147,6 +141,14 @@ func (s *tcpServer) take(raw *conn) {
 		secured.Close() // a client without ALPN where HTTP/1.1 is not spoken
 	default:
 		s.begin(newH1Conn(s, secured, raw, client, time.Now()), raw, nil)
+	}
+}
+
+// survive is deferred by whoever works for a connection: a panic ends that one alone.
+func (s *tcpServer) survive(raw *conn) {
+	if p := recover(); p != nil {
+		s.gateway.logger().Error("panic", "error", fmt.Sprint(p), "stack", string(debug.Stack()))
+		raw.Close()
 	}
 }
 

@@ -17,6 +17,14 @@ func AppendStatusLine(b []byte, status int, reason string) []byte {
 	return append(b, "\r\n"...)
 }
 
+// AppendLine appends a field line as it is. Nothing is checked: that is for whoever made the name and the value, or looked at them before.
+func AppendLine(b []byte, name, value string) []byte {
+	b = append(b, name...)
+	b = append(b, ": "...)
+	b = append(b, value...)
+	return append(b, "\r\n"...)
+}
+
 // AppendField appends a field line, its name in the usual case: Content-Type. It leaves out what could be taken for the end of a line
 // or the beginning of another one.
 func AppendField(b []byte, name, value string) []byte {
@@ -24,17 +32,15 @@ func AppendField(b []byte, name, value string) []byte {
 		return b
 	}
 	at := len(b)
-	b = append(b, name...)
+	b = AppendLine(b, name, value)
 	first := true
-	for i, c := range b[at:] {
+	for i, c := range b[at : at+len(name)] {
 		if first && 'a' <= c && c <= 'z' {
 			b[at+i] = c - ('a' - 'A')
 		}
 		first = c == '-'
 	}
-	b = append(b, ": "...)
-	b = append(b, value...)
-	return append(b, "\r\n"...)
+	return b
 }
 
 // AppendLength appends Content-Length.

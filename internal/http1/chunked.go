@@ -121,7 +121,7 @@ func (d *Chunks) startChunk(b []byte) (int, error) {
 func (d *Chunks) readTrailers(b []byte, most int) (int, error) {
 	n, err := d.scan.End(b)
 	if n > most || n == 0 && len(b) >= most {
-		return 0, ErrTooLarge
+		return 0, errTrailersTooLarge
 	}
 	if n == 0 || err != nil {
 		return 0, err
@@ -151,6 +151,11 @@ func Trailing(name string) bool {
 		return false
 	}
 	return !message.HopByHop(name)
+}
+
+// MayTrail reports whether a field may be sent behind the content: Trailing holds for it, and it can be a field line.
+func MayTrail(f *message.Field) bool {
+	return message.ValidName(f.Name) && message.ValidValue(f.Value) && Trailing(f.Name)
 }
 
 // parseChunkLine reads

@@ -24,3 +24,5 @@ func malformed(reason string) error { return &Error{badRequest, reason} }
 
 // ErrTooLarge says that a header section exceeds its limit.
 var ErrTooLarge error = &Error{tooLarge, "a header section that is too large"}
+
+var errTrailersTooLarge error = &Error{tooLarge, "a trailer section that is too large"}

@@ -192,7 +192,7 @@ func (p *Request) checkFraming(r *message.Request) error {
 func (p *Request) readTarget(target string, r *message.Request) error {
 	// "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host header field and to
 	// any request message that contains more than one Host header field line or a Host header field with an invalid field value."
-	if p.hosts > 1 || p.hosts == 0 && r.Minor > 0 || !validHost(p.host) {
+	if p.hosts > 1 || p.hosts == 0 && r.Minor > 0 || !ValidHost(p.host) {
 		return malformed("Host, malformed, missing or more than one")
 	}
 	r.Authority = p.host
@@ -249,8 +249,7 @@ func validScheme(s string) bool {
 	return s != ""
 }
 
-// hostByte is uri-host [ ":" port ] (RFC 9110 section 7.2, RFC 3986 section 3.2.2) as a set of bytes. Whether it is a good host is
-// for others to say.
+// hostByte is uri-host [ ":" port ] (RFC 9110 section 7.2, RFC 3986 section 3.2.2) as a set of bytes.
 var hostByte = func() (ok [256]bool) {
 	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=%:[]" {
 		ok[c] = true
@@ -258,7 +257,9 @@ var hostByte = func() (ok [256]bool) {
 	return ok
 }()
 
-func validHost(s string) bool {
+// ValidHost reports whether s has the bytes of a Host alone; it may be empty, as RFC 9112 section 3.2 has it. Whether it is a good host
+// is for others to say.
+func ValidHost(s string) bool {
 	for i := range len(s) {
 		if !hostByte[s[i]] {
 			return false

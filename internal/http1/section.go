@@ -69,7 +69,7 @@ func (s *Section) Parse(b []byte, from int) error {
 func parseLine(b []byte, at, end int) (sp span, err error) {
 	if b[at] == ' ' || b[at] == '\t' {
 		// RFC 9112 section 5.2: "A server that receives an obs-fold in a request message [...] MUST either reject the message [...] or
-		// replace each received obs-fold".
+		// replace each received obs-fold". A gateway has the same choice with a response message.
 		return sp, malformed("a folded field line")
 	}
 	i := at

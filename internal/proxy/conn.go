@@ -6,6 +6,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/usher-http/usher/internal/http1"
 	"github.com/usher-http/usher/internal/message"
 )
 
@@ -183,14 +184,14 @@ func isLength(name string) bool { return name == "content-length" }
 // out to be stale.
 func (c *conn) readSection(reused, nothing bool) (int, error) {
 	most := c.pool.server.config.MaxHeaderBytes
-	var sc scan
+	var scan http1.Scan
 	for {
-		n, err := sc.end(c.in[c.r:c.w])
+		n, err := scan.End(c.in[c.r:c.w])
 		if n > most || n == 0 && c.w-c.r >= most {
 			return 0, &MalformedError{"a header section that is too large"}
 		}
 		if n > 0 || err != nil {
-			return n, err
+			return n, asMalformed(err)
 		}
 		got, err := c.readNet(c.room(most))
 		c.w += got
@@ -208,7 +209,7 @@ func (c *conn) answered(r *message.Request) error {
 	c.watch.answered()
 	h := &c.head
 	c.answer = Response{Status: h.status, Fields: h.fields, Length: h.length, from: c}
-	c.body = content{left: h.length, chunk: chunkSize}
+	c.body = content{left: h.length}
 	persistent := h.persistent
 	switch {
 	case h.status == 204:

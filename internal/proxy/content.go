@@ -3,7 +3,7 @@ package proxy
 import (
 	"io"
 
-	"github.com/usher-http/usher/internal/message"
+	"github.com/usher-http/usher/internal/http1"
 )
 
 type framing uint8
@@ -18,15 +18,11 @@ const (
 // content is how far the content of an answer has come.
 type content struct {
 	kind       framing
-	left       int64 // of the content, or of the chunk
-	over       bool  // the end was reached
-	persistent bool  // the connection may be used again once it was
-	broken     error // how it ended before its end
-
-	chunk      chunkPart
-	scan       scan  // of the trailer section
-	extensions int64 // bytes of chunk extensions that exceed the content
-	trailers   message.Fields
+	left       int64        // of the announced length
+	chunks     http1.Chunks // where there is none
+	over       bool         // the end was reached
+	persistent bool         // the connection may be used again once it was
+	broken     error        // how it ended before its end
 }
 
 // direct is how much room makes it worth while to read into the caller's memory without the detour.
@@ -176,9 +172,9 @@ func (c *conn) finished() bool {
 			if err != nil || !b.over && (!ready || c.r == c.w) {
 				return false
 			}
-			n := min(int64(c.w-c.r), b.left)
-			c.r += int(n)
-			b.left -= n
+			n := int(min(int64(c.w-c.r), b.chunks.Left()))
+			c.r += n
+			b.chunks.Take(n)
 		}
 		return true
 	case untilClose:

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/usher-http/usher/internal/http1"
 )
 
 // ErrCanceled is how a Call ends that was cancelled.
@@ -52,6 +54,14 @@ func (e *RequestError) Error() string { return "the request cannot be sent: " + 
 type MalformedError struct{ Reason string }
 
 func (e *MalformedError) Error() string { return "the upstream's answer is malformed: " + e.Reason }
+
+// asMalformed makes a MalformedError of what the codec refuses. Other errors, and nil, stay what they are.
+func asMalformed(err error) error {
+	if wrong, ok := err.(*http1.Error); ok {
+		return &MalformedError{wrong.Reason}
+	}
+	return err
+}
 
 // A ClosedError says that the server's connection ended before the answer did. It is an io.ErrUnexpectedEOF.
 type ClosedError struct{ Err error }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usher-http/usher/internal/http1"
 	"github.com/usher-http/usher/internal/message"
 )
 
@@ -125,7 +126,7 @@ func same(t *testing.T, fields message.Fields, h http.Header) {
 	}
 	for name, values := range h {
 		lower := strings.ToLower(name)
-		if !message.HopByHop(lower) && trailing(lower) && !fields.Has(lower) && !named(h, lower) {
+		if !message.HopByHop(lower) && http1.Trailing(lower) && !fields.Has(lower) && !named(h, lower) {
 			t.Errorf("%s: net/http alone has %q", name, values)
 		}
 	}

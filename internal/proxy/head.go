@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/usher-http/usher/internal/http1"
 	"github.com/usher-http/usher/internal/message"
 )
 
 // A head is the header section of an answer, understood.
 type head struct {
-	section
+	lines         http1.Section
 	minor, status int
 	fields        message.Fields // without what is about the connection
 	length        int64          // Content-Length; -1: there is none
@@ -28,8 +29,8 @@ func (h *head) parse(b []byte) error {
 	if err := h.parseStatusLine(b[:line]); err != nil {
 		return err
 	}
-	if err := h.section.parse(b[line+2:]); err != nil {
-		return err
+	if err := h.lines.Parse(b[line+2:], 0); err != nil {
+		return asMalformed(err)
 	}
 	return h.understand()
 }
@@ -68,8 +69,8 @@ func (h *head) parseStatusLine(b []byte) error {
 func (h *head) understand() error {
 	h.fields, h.length, h.chunked, h.upgrade = h.fields[:0], -1, false, ""
 	h.options = h.options[:0]
-	for i := range h.spans {
-		f := h.field(i)
+	for i := range h.lines.Len() {
+		f := h.lines.Field(i)
 		switch f.Name {
 		case "content-length":
 			n, ok := message.ParseLength(f.Value)
@@ -126,10 +127,10 @@ func (h *head) takeOptions() {
 // drop lets go of more memory than most answers need.
 func (h *head) drop() {
 	const most = 64
-	if cap(h.spans) > most {
-		h.spans, h.fields = nil, nil
+	if cap(h.fields) > most {
+		h.fields = nil
 	}
-	h.text = ""
+	h.lines.Drop()
 	clear(h.fields[:cap(h.fields)])
 	h.fields = h.fields[:0]
 	clear(h.options)

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/usher-http/usher/internal/http1"
 	"github.com/usher-http/usher/internal/message"
 )
 
@@ -20,7 +21,7 @@ func checkRequest(r *message.Request) error {
 		return &RequestError{"protocol"}
 	case !message.ValidTarget(r.Target) || r.Target[0] != '/' && (r.Target != "*" || r.Method != "OPTIONS"):
 		return &RequestError{"target"}
-	case !validHost(r.Authority):
+	case r.Authority == "" || !http1.ValidHost(r.Authority):
 		return &RequestError{"authority"}
 	}
 	for i := range r.Fields {
@@ -45,23 +46,6 @@ func sendable(f *message.Field, length int64) bool {
 		return ok && n == length
 	}
 	return !message.HopByHop(f.Name)
-}
-
-// hostByte is uri-host [":" port] (RFC 9112 section 3.2, RFC 3986 section 3.2.2) as a set of bytes.
-var hostByte = func() (ok [256]bool) {
-	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=%:[]" {
-		ok[c] = true
-	}
-	return ok
-}()
-
-func validHost(s string) bool {
-	for i := range len(s) {
-		if !hostByte[s[i]] {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // idempotent reports whether a request may be sent again although it may have been carried out (RFC 9110 section 9.2.2).
@@ -93,7 +77,7 @@ func appendHead(b []byte, r *message.Request, key string) []byte {
 			continue
 		}
 		te = te || f.Name == "te"
-		b = appendField(b, f.Name, f.Value)
+		b = http1.AppendLine(b, f.Name, f.Value)
 	}
 	switch {
 	case r.Protocol != "" && te:
@@ -104,10 +88,10 @@ func appendHead(b []byte, r *message.Request, key string) []byte {
 		b = append(b, "connection: te\r\n"...)
 	}
 	if r.Protocol != "" {
-		b = appendField(b, "upgrade", r.Protocol)
+		b = http1.AppendLine(b, "upgrade", r.Protocol)
 	}
 	if key != "" {
-		b = appendField(b, "sec-websocket-key", key)
+		b = http1.AppendLine(b, "sec-websocket-key", key)
 	}
 	b = appendFraming(b, r)
 	return append(b, "\r\n"...)
@@ -127,13 +111,6 @@ func appendFraming(b []byte, r *message.Request) []byte {
 	}
 	b = append(b, "content-length: "...)
 	b = strconv.AppendInt(b, r.Length, 10)
-	return append(b, "\r\n"...)
-}
-
-func appendField(b []byte, name, value string) []byte {
-	b = append(b, name...)
-	b = append(b, ": "...)
-	b = append(b, value...)
 	return append(b, "\r\n"...)
 }
 

@@ -61,7 +61,7 @@ func (c *conn) trailing() message.Fields {
 	if !c.body.over {
 		return nil
 	}
-	return c.body.trailers
+	return c.body.chunks.Trailers()
 }
 
 func (c *conn) finish() {

@@ -3,11 +3,11 @@ package proxy
 import (
 	"io"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/usher-http/usher/internal/http1"
 	"github.com/usher-http/usher/internal/message"
 )
 
@@ -88,8 +88,7 @@ func (c *conn) appendPiece(r *message.Request, p []byte, whole bool, trailers me
 func (c *conn) startPiece(r *message.Request, n int) []byte {
 	c.reserve(n + 2*chunkRoom)
 	if r.Length < 0 && n > 0 {
-		c.out = strconv.AppendInt(c.out, int64(n), 16)
-		c.out = append(c.out, "\r\n"...)
+		c.out = http1.AppendChunkSize(c.out, n)
 	}
 	at := len(c.out)
 	c.out = c.out[:at+n]
@@ -131,12 +130,13 @@ func (c *conn) release() {
 	}
 }
 
+// appendLastChunk ends chunked content, with names in lower case, as in the header section.
 func appendLastChunk(b []byte, trailers message.Fields) []byte {
 	b = append(b, "0\r\n"...)
-	for _, f := range trailers {
+	for i := range trailers {
 		// They came after the request had been checked. What is wrong with them is no reason to break it off.
-		if message.ValidName(f.Name) && message.ValidValue(f.Value) && trailing(f.Name) {
-			b = appendField(b, f.Name, f.Value)
+		if f := &trailers[i]; http1.MayTrail(f) {
+			b = http1.AppendLine(b, f.Name, f.Value)
 		}
 	}
 	return append(b, "\r\n"...)
@@ -282,7 +282,7 @@ func (s *sender) chunk(b *sendBuffer, n int, end bool) []byte {
 	p := b[chunkRoom:chunkRoom]
 	if n > 0 {
 		var size [chunkRoom]byte
-		line := append(strconv.AppendInt(size[:0], int64(n), 16), "\r\n"...)
+		line := http1.AppendChunkSize(size[:0], n)
 		from := chunkRoom - len(line)
 		copy(b[from:], line)
 		p = append(b[from:chunkRoom+n], "\r\n"...)

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/usher-http/usher/internal/http1"
 	"github.com/usher-http/usher/internal/message"
 )
 
@@ -55,7 +56,7 @@ func (x *twoExchange) trailing() (f message.Fields) {
 		return nil
 	}
 	for _, field := range fieldsOf(x.response.Trailer) {
-		if trailing(field.Name) {
+		if http1.Trailing(field.Name) {
 			f = append(f, field)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/usher-http/usher/internal/http1"
 	"github.com/usher-http/usher/internal/message"
 )
 
@@ -85,8 +86,8 @@ func (b *twoBody) complete(trailers message.Fields) {
 }
 
 func (b *twoBody) setTrailers(trailers message.Fields) {
-	for _, f := range trailers {
-		if message.ValidName(f.Name) && message.ValidValue(f.Value) && trailing(f.Name) {
+	for i := range trailers {
+		if f := &trailers[i]; http1.MayTrail(f) {
 			name := http.CanonicalHeaderKey(f.Name)
 			b.trailer[name] = append(b.trailer[name], f.Value)
 		}

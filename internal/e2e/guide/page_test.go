@@ -203,7 +203,7 @@ func (p *page) focus(selector string) {
 	for range 200 {
 		p.press("Tab")
 		var there bool
-		if p.eval(fmt.Sprintf("document.activeElement.matches(%q)", selector), &there); there {
+		if p.eval(fmt.Sprintf("Boolean(document.activeElement && document.activeElement.matches(%q))", selector), &there); there {
 			p.checkFocus(selector)
 			return
 		}
