@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/usher-http/usher/internal/http1"
@@ -46,9 +47,10 @@ type conn struct {
 	head     head
 	body     content
 	answer   Response
-	onWait   func() // see Response.OnWait
-	tunnel   bool   // after 101: nothing goes back to the pool
-	gone     bool   // it is closed
+	onWait   func()      // see Response.OnWait
+	reset    atomic.Bool // the server has reset it, as a write was told
+	tunnel   bool        // after 101: nothing goes back to the pool
+	gone     bool        // it is closed
 }
 
 // piece is where content is in out, and what it is.
@@ -98,6 +100,7 @@ func (c *conn) exchange(call *Call, r *message.Request) (*Response, error) {
 	}
 	c.watch.sending(s.config.FirstByte)
 	n, err := c.net.Write(c.out)
+	c.noteWrite(err)
 	if rest && err == nil {
 		c.send = newSender(c, r)
 		go c.send.run()

@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"errors"
 	"io"
+	"syscall"
 
 	"github.com/usher-http/usher/internal/http1"
 )
@@ -76,10 +78,31 @@ func (c *conn) readCounted(p []byte) (n int, err error) {
 // readRest reads what ends with the connection. TLS says so if it was cut off.
 func (c *conn) readRest(p []byte) (int, error) {
 	n, err := c.take(p)
-	if closed, ok := err.(*ClosedError); ok && closed.Err == io.EOF {
-		return n, io.EOF
+	closed, ok := err.(*ClosedError)
+	if !ok || closed.Err != io.EOF {
+		return n, err
 	}
-	return n, err
+	if c.wasReset() {
+		return n, &ClosedError{syscall.ECONNRESET}
+	}
+	return n, io.EOF
+}
+
+// wasReset reports whether what looks like the end of the connection is a reset. A socket tells its error once, and if it was who
+// sends the request that was told, reading finds nothing but an end. Nobody has use for the rest of the request any more.
+func (c *conn) wasReset() bool {
+	if c.send != nil {
+		c.watch.abort(errStopped)
+		c.send.settle()
+	}
+	return c.reset.Load()
+}
+
+// noteWrite remembers what only a failed write is told.
+func (c *conn) noteWrite(err error) {
+	if errors.Is(err, syscall.ECONNRESET) {
+		c.reset.Store(true)
+	}
 }
 
 // take reads content that is there, or waits for some.
