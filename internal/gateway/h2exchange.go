@@ -38,43 +38,6 @@ type h2exchange struct {
 
 var h2exchanges = sync.Pool{New: func() any { return &h2exchange{readable: newWaiter(), writable: newWaiter()} }}
 
-// A waiter lets one goroutine wait for something to happen. It may be told too often.
-type waiter struct {
-	told  chan struct{}
-	timer *time.Timer
-}
-
-func newWaiter() waiter {
-	w := waiter{make(chan struct{}, 1), time.NewTimer(time.Hour)}
-	w.timer.Stop()
-	return w
-}
-
-func (w *waiter) tell() {
-	select {
-	case w.told <- struct{}{}:
-	default:
-	}
-}
-
-// wait gives up the lock while it waits. It returns false when nothing has happened for so long; 0: for ever.
-func (w *waiter) wait(mu *sync.Mutex, limit time.Duration) bool {
-	mu.Unlock()
-	defer mu.Lock()
-	if limit == 0 {
-		<-w.told
-		return true
-	}
-	w.timer.Reset(limit)
-	defer w.timer.Stop()
-	select {
-	case <-w.told:
-		return true
-	case <-w.timer.C:
-		return false
-	}
-}
-
 func newH2Exchange(c *h2conn, st *h2.Stream, r *message.Request) *h2exchange {
 	rq := h2exchanges.Get().(*h2exchange)
 	rq.c, rq.stream, rq.inPlace = c, st, true
@@ -420,50 +383,4 @@ func (rq *h2exchange) Abort() {
 		rq.stream.Reset(h2.InternalError)
 		rq.lose()
 	}
-}
-
-// Tunnel answers an extended CONNECT (RFC 8441 section 5).
-func (rq *h2exchange) Tunnel(f message.Fields) (io.ReadWriteCloser, error) {
-	if err := rq.Respond(200, f, false); err != nil {
-		return nil, err
-	}
-	rq.c.mu.Lock()
-	rq.tunnelled = true
-	rq.c.mu.Unlock()
-	return &h2tunnel{rq}, rq.Flush()
-}
-
-type h2tunnel struct{ rq *h2exchange }
-
-func (t *h2tunnel) Read(p []byte) (int, error) { return t.rq.Read(p) }
-
-func (t *h2tunnel) Write(p []byte) (int, error) {
-	n, err := t.rq.Write(p)
-	if err == nil {
-		err = t.rq.Flush()
-	}
-	return n, err
-}
-
-// CloseWrite ends what is sent; what comes can still be read.
-func (t *h2tunnel) CloseWrite() error {
-	if err := t.rq.Finish(nil); err != nil {
-		return err
-	}
-	return t.rq.Flush()
-}
-
-func (t *h2tunnel) Close() error {
-	t.rq.hold()
-	defer t.rq.release()
-	if t.rq.lost {
-		return nil
-	}
-	if !t.rq.answered {
-		t.rq.stream.Close(nil)
-		t.rq.answered = true
-	}
-	t.rq.lose()
-	t.rq.c.flush()
-	return nil
 }
