@@ -31,6 +31,9 @@ const (
 	bigness  = 1 << 20
 )
 
+// bigPage is one for all requests: hundreds of them would keep the processors busy with it, and the ordinary client from being served.
+var bigPage = make([]byte, bigness)
+
 // siegeLimits are short, so that what is slow ends within a test.
 const siegeLimits = "{handshake: 10s, header: 1500ms, body: 1500ms, idle: 1500ms, drain: 5s}"
 
@@ -75,7 +78,7 @@ func (s *siege) behind(w http.ResponseWriter, r *http.Request) {
 	defer s.working.Add(-1)
 	w.Header().Set("Connection", "close")
 	if r.URL.Path == "/big" {
-		w.Write(make([]byte, bigness))
+		w.Write(bigPage)
 		return
 	}
 	io.Copy(io.Discard, r.Body)
