@@ -17,9 +17,8 @@ type h1body struct {
 	chunks   http1.Chunks // where there is none
 	from     int          // in[from:to] of the connection is content that is decoded
 	to       int
-	ended    bool        // it was read to its end. Written with the connection's lock held
-	broken   error       // how it broke off
-	touched  atomic.Bool // somebody has read of it
+	ended    bool  // it was read to its end. Written with the connection's lock held
+	broken   error // how it broke off
 	stopped  atomic.Bool
 	trailers message.Fields
 	until    time.Time // when reading ends, whatever comes; zero: it does not
@@ -32,7 +31,6 @@ func (b *h1body) begin(rq *h1exchange, length int64) {
 
 // Read reads content, within timeouts.body.
 func (b *h1body) Read(p []byte) (n int, err error) {
-	b.touched.Store(true)
 	switch {
 	case b.stopped.Load():
 		return 0, message.ErrStopped

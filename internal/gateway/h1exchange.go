@@ -169,18 +169,19 @@ func (rq *h1exchange) Respond(status int, f message.Fields, end bool) error {
 
 // leavesContent is called when the answer begins: no 100 is sent any more. It reports whether content is left behind that makes the
 // connection useless: a client that was not told to send it may do so or not, so that nobody knows what comes next, and where it is too
-// long it is not taken in.
+// long it is not taken in. How long the rest of a chunked one is nobody knows; behind an answer that comes early it is not waited for.
 func (rq *h1exchange) leavesContent() bool {
 	rq.answering.Lock()
 	rq.responded = true
 	asking := rq.expects
 	rq.answering.Unlock()
-	if asking {
-		rq.c.mu.Lock()
-		asking = !rq.body.ended
-		rq.c.mu.Unlock()
+	if rq.asked.Length == 0 {
+		return false
 	}
-	return asking || rq.asked.Length > drainSize && !rq.body.touched.Load()
+	c := rq.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !rq.body.ended && (asking || rq.asked.Length > drainSize || rq.asked.Length < 0 && c.waiting)
 }
 
 // frame says where the content ends (RFC 9112 section 6). length is what the fields say; -1: nothing.
