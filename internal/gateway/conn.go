@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"github.com/usher-http/usher"
+	"github.com/usher-http/usher/internal/tcpio"
 )
 
 // A conn is a TCP connection of a listener. It limits how long a write may wait, and is counted.
 type conn struct {
 	net.Conn
+	socket   *tcpio.Socket // of Conn; nil: not known
 	metrics  *metrics
 	listener string
 	stall    time.Duration     // how long a write may wait for the client; 0: for ever
@@ -24,7 +26,7 @@ type conn struct {
 }
 
 func (l *listener) newConn(c net.Conn) *conn {
-	t := &conn{Conn: c, metrics: l.gateway.metrics, listener: l.name, stall: l.timeouts.Idle}
+	t := &conn{Conn: c, socket: tcpio.Of(c), metrics: l.gateway.metrics, listener: l.name, stall: l.timeouts.Idle}
 	t.setProto("none")
 	return t
 }
@@ -44,7 +46,13 @@ func (c *conn) Close() error {
 }
 
 func (c *conn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
+	var n int
+	var err error
+	if c.socket != nil {
+		n, err = c.socket.Read(p)
+	} else {
+		n, err = c.Conn.Read(p)
+	}
 	if n > 0 && !c.heard.Load() {
 		c.heard.Store(true)
 	}
@@ -52,11 +60,19 @@ func (c *conn) Read(p []byte) (int, error) {
 }
 
 // Write gives each write its time, so that a client which does not read cannot hold a connection for ever.
-func (c *conn) Write(p []byte) (int, error) {
-	if c.stall > 0 && !c.limited.Load() {
+func (c *conn) Write(p []byte) (n int, err error) {
+	limited := c.limited.Load()
+	if !limited && c.socket != nil {
+		// Most writes need no waiting, and no deadline.
+		if n, err = c.socket.TryWrite(p); n == len(p) || err != nil {
+			return n, err
+		}
+	}
+	if !limited && c.stall > 0 {
 		c.Conn.SetWriteDeadline(time.Now().Add(c.stall))
 	}
-	return c.Conn.Write(p)
+	rest, err := c.Conn.Write(p[n:])
+	return n + rest, err
 }
 
 // CloseWrite says that nothing more will be written; what comes can still be read.

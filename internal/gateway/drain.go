@@ -67,6 +67,7 @@ func (g *Gateway) finish(cut int, took time.Duration) error {
 	} else {
 		g.logger().Info("ended", "cut", 0, "duration", took.Seconds())
 	}
+	g.crew.end()
 	g.admin.close()
 	g.output.close()
 	g.end(nil)

@@ -47,6 +47,7 @@ type Gateway struct {
 	output  *output
 	rules   atomic.Pointer[rules]
 	flights flights
+	crew    crew
 	budget  budget
 
 	// hard ends what the drain time-out cuts: it is the parent of every request's context.

@@ -79,7 +79,8 @@ func (rq *h2exchange) begin() (waits *route) {
 // start gives a request a goroutine of its own. The lock is held.
 func (rq *h2exchange) start(at *route) {
 	rq.c.running++
-	go rq.run(at)
+	rq.waits = at
+	rq.c.server.gateway.crew.do(rq)
 }
 
 // unhold starts a request that was held, if it was.
@@ -95,7 +96,9 @@ func (rq *h2exchange) unhold() {
 }
 
 // run is the rest of a request that waits, in its own goroutine.
-func (rq *h2exchange) run(at *route) {
+func (rq *h2exchange) run() {
+	at := rq.waits
+	rq.waits = nil
 	rq.act(at)
 	rq.c.mu.Lock()
 	defer rq.c.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/usher-http/usher/internal/http1"
 	"github.com/usher-http/usher/internal/message"
+	"github.com/usher-http/usher/internal/tcpio"
 )
 
 const (
@@ -25,10 +26,12 @@ var aLongTimeAgo = time.Unix(1, 0)
 // A conn is one HTTP/1.1 connection. It belongs to one exchange at a time, whose answer lives in it: nothing is allocated for a
 // request but the text of the answer's fields.
 type conn struct {
-	raw, net net.Conn // the socket; what is spoken on, TLS or the socket itself
-	pool     *pool
-	quiet    quiet
-	watch    watch
+	raw    net.Conn
+	net    io.ReadWriteCloser // what is spoken on, TLS or the socket itself
+	socket *tcpio.Socket      // of raw; nil: not known
+	plain  *tcpio.Socket      // the same where it is spoken on; nil: TLS, or not known
+	pool   *pool
+	watch  watch
 
 	in   []byte // what was read and not used up yet is in[r:w]
 	r, w int
@@ -44,6 +47,8 @@ type conn struct {
 	first    piece            // the content that is in out
 	send     *sender          // of the rest of the content; nil: there is no rest
 	complete bool             // the request was sent to its end, by whoever runs Do
+	unsent   bool             // out is sent when the answer is read
+	nothing  bool             // of the request was sent: writing failed
 	head     head
 	body     content
 	answer   Response
@@ -61,9 +66,11 @@ type piece struct {
 }
 
 func newConn(raw, secured net.Conn, p *pool) *conn {
-	c := &conn{raw: raw, net: secured, pool: p, in: make([]byte, inputSize)}
+	c := &conn{raw: raw, net: secured, socket: tcpio.Of(raw), pool: p, in: make([]byte, inputSize)}
+	if secured == raw && c.socket != nil {
+		c.plain = c.socket
+	}
 	c.watch.stop = func() { raw.SetDeadline(aLongTimeAgo) }
-	c.quiet.of(raw)
 	return c
 }
 
@@ -77,11 +84,13 @@ type staleError struct {
 func (e *staleError) Error() string { return e.err.Error() }
 func (e *staleError) Unwrap() error { return e.err }
 
+func (*conn) shared() bool { return false }
+
 // exchange sends a request and waits for its answer's header section. The connection is closed where it fails.
 func (c *conn) exchange(call *Call, r *message.Request) (*Response, error) {
 	s := c.pool.server
 	c.call, c.request = call, r
-	c.send, c.complete, c.first = nil, false, piece{}
+	c.send, c.complete, c.unsent, c.nothing, c.first = nil, false, false, false, piece{}
 	key := ""
 	if r.Protocol == "websocket" && tunnels(r) && !r.Fields.Has("sec-websocket-key") {
 		key = newWebSocketKey()
@@ -99,15 +108,16 @@ func (c *conn) exchange(call *Call, r *message.Request) (*Response, error) {
 		return nil, err
 	}
 	c.watch.sending(s.config.FirstByte)
-	n, err := c.net.Write(c.out)
-	c.noteWrite(err)
-	if rest && err == nil {
+	if c.unsent = !rest && c.plain != nil; !c.unsent {
+		c.write(c.out)
+	}
+	if rest && c.complete {
+		c.complete = false
 		c.send = newSender(c, r)
 		go c.send.run()
 	}
-	c.complete = err == nil && !rest
 	// When writing fails there may be an answer all the same, that says why.
-	if err := c.await(r, key, n == 0 && err != nil); err != nil {
+	if err := c.await(r, key); err != nil {
 		return nil, c.fail(err)
 	}
 	c.request = nil
@@ -140,10 +150,41 @@ func (c *conn) keepFirst() {
 	}
 }
 
+// quiet reports whether nothing has come on a connection that is idle. An end means that the server has closed it; bytes that nobody
+// asked for would be taken for the answer to the next request. Where it cannot be known, a stale connection is found out when it is used.
+func (c *conn) quiet() bool { return c.socket == nil || c.socket.Quiet() }
+
+// write sends the request, or what is left of it.
+func (c *conn) write(p []byte) {
+	n, err := c.writeNet(p)
+	c.noteWrite(err)
+	c.complete, c.nothing = err == nil, n == 0 && err != nil && len(p) == len(c.out)
+}
+
+// ask sends the request and reads the first of its answer. It returns 0 where more has to be read.
+func (c *conn) ask(p []byte) (int, error) {
+	c.unsent = false
+	a := c.plain.Ask(c.out, p, c.exchanges == 1)
+	switch {
+	case a.Stale:
+		c.nothing = true
+		return 0, io.EOF
+	case a.Sent == len(c.out):
+		c.complete = true
+		return a.Read, a.Err
+	case a.Err != nil:
+		c.noteWrite(a.Err)
+		c.nothing = a.Sent == 0
+		return 0, nil // reading says more
+	}
+	c.write(c.out[a.Sent:])
+	return 0, nil
+}
+
 // await reads up to the end of the final answer's header section.
-func (c *conn) await(r *message.Request, key string, nothing bool) error {
+func (c *conn) await(r *message.Request, key string) error {
 	for i := range maxInterim {
-		n, err := c.readSection(i == 0 && c.exchanges > 1, nothing)
+		n, err := c.readSection(i == 0 && c.exchanges > 1)
 		if err != nil {
 			return err
 		}
@@ -185,7 +226,7 @@ func isLength(name string) bool { return name == "content-length" }
 
 // readSection reads until a whole header section is in the buffer, and returns its length. reused says that the connection may turn
 // out to be stale.
-func (c *conn) readSection(reused, nothing bool) (int, error) {
+func (c *conn) readSection(reused bool) (int, error) {
 	most := c.pool.server.config.MaxHeaderBytes
 	var scan http1.Scan
 	for {
@@ -200,7 +241,7 @@ func (c *conn) readSection(reused, nothing bool) (int, error) {
 		c.w += got
 		if err != nil {
 			if reused && c.w == c.r && c.watch.why() == nil {
-				return 0, &staleError{c.readError(err), nothing}
+				return 0, &staleError{c.readError(err), c.nothing}
 			}
 			return 0, c.readError(err)
 		}
@@ -256,6 +297,14 @@ func (c *conn) room(most int) []byte {
 
 // readNet reads at least one byte, or returns an error.
 func (c *conn) readNet(p []byte) (int, error) {
+	if c.unsent {
+		if n, err := c.ask(p); n > 0 || err != nil {
+			return n, err
+		}
+	}
+	if c.plain != nil {
+		return c.plain.Read(p)
+	}
 	const patience = 100
 	for range patience {
 		if n, err := c.net.Read(p); n > 0 {
@@ -265,6 +314,13 @@ func (c *conn) readNet(p []byte) (int, error) {
 		}
 	}
 	return 0, io.ErrNoProgress
+}
+
+func (c *conn) writeNet(p []byte) (int, error) {
+	if c.plain != nil {
+		return c.plain.Write(p)
+	}
+	return c.net.Write(p)
 }
 
 // readError says what an error of reading means.

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"github.com/usher-http/usher/internal/tcpio"
 )
 
 // connect makes a connection. reused is for HTTP/2: unless it has to be fresh, it may be one that somebody else has made meanwhile.
@@ -54,7 +56,7 @@ func (p *pool) dial(ctx context.Context, fresh bool) (carrier, bool, error) {
 	if p.tls == nil {
 		return newConn(raw, raw, p), false, nil
 	}
-	secured := tls.Client(unended{raw}, p.tls)
+	secured := tls.Client(unended{raw, tcpio.Of(raw)}, p.tls)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		raw.Close()
 		return nil, false, err
@@ -67,16 +69,30 @@ func (p *pool) dial(ctx context.Context, fresh bool) (carrier, bool, error) {
 
 // unended is a socket under TLS. crypto/tls takes the end of the socket for the end of what is said where it comes between two records;
 // without a closure alert it is none (RFC 9112 section 9.8).
-type unended struct{ net.Conn }
+type unended struct {
+	net.Conn
+	socket *tcpio.Socket // nil: not known
+}
 
 var errNoAlert = fmt.Errorf("the TLS connection ended without a closure alert: %w", io.ErrUnexpectedEOF)
 
 func (c unended) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
+	read := c.Conn.Read
+	if c.socket != nil {
+		read = c.socket.Read
+	}
+	n, err := read(p)
 	if err == io.EOF {
 		err = errNoAlert
 	}
 	return n, err
+}
+
+func (c unended) Write(p []byte) (int, error) {
+	if c.socket != nil {
+		return c.socket.Write(p)
+	}
+	return c.Conn.Write(p)
 }
 
 func (p *pool) connectError(ctx context.Context, call *Call, whole time.Duration, err error) error {

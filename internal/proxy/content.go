@@ -146,10 +146,10 @@ func (c *conn) wait(p []byte) (int, error) {
 
 // try reads what the socket has at hand. It does not see deadlines, so that it asks itself whether the exchange has been stopped.
 func (c *conn) try(p []byte) (int, bool, error) {
-	if c.raw != c.net || c.watch.why() != nil {
+	if c.plain == nil || c.watch.why() != nil {
 		return 0, false, nil
 	}
-	return c.quiet.try(p)
+	return c.plain.TryRead(p)
 }
 
 // more waits for more in the buffer.

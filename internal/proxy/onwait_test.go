@@ -75,7 +75,7 @@ func TestStopWhileBytesFlow(t *testing.T) {
 		}
 	}
 	c := res.from.(*conn)
-	for c.quiet.is() {
+	for c.quiet() {
 		runtime.Gosched() // until more has come
 	}
 	call.Cancel()

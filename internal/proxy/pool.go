@@ -62,8 +62,9 @@ func (p *pool) retire(retired bool) {
 	}
 }
 
-// take returns an idle connection on which nothing has come since; nil: there is none.
-func (p *pool) take() *conn {
+// take returns an idle connection on which nothing has come since; nil: there is none. Where asking looks for that too, it is left to
+// it, if later will do.
+func (p *pool) take(later bool) *conn {
 	for {
 		p.mu.Lock()
 		n := len(p.idle)
@@ -75,7 +76,7 @@ func (p *pool) take() *conn {
 		p.idle[n-1] = nil
 		p.idle = p.idle[:n-1]
 		p.mu.Unlock()
-		if c.quiet.is() && now()-c.rested < p.server.config.KeepIdle {
+		if (later && c.plain != nil || c.quiet()) && now()-c.rested < p.server.config.KeepIdle {
 			return c
 		}
 		c.close()

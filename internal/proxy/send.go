@@ -268,7 +268,7 @@ func (s *sender) write(b *sendBuffer, n int, last, end bool) bool {
 	}
 	limit := s.conn.pool.server.config.FirstByte
 	s.conn.watch.sending(limit)
-	if _, err := s.conn.net.Write(p); err != nil {
+	if _, err := s.conn.writeNet(p); err != nil {
 		s.conn.noteWrite(err)
 		// The answer may be there all the same, and says why. It is waited for as if the request were complete.
 		return false

@@ -75,20 +75,25 @@ func (s *Server) Do(call *Call, r *message.Request) (*Response, error) {
 // carrier is a connection as Do sees it.
 type carrier interface {
 	exchange(call *Call, r *message.Request) (*Response, error)
+	shared() bool // it stays in the pool during an exchange
 }
 
 // ask sends a request by a connection of the pool, and once more if that had been closed. reused says whether the one that answered
 // had been used before.
 func (s *Server) ask(call *Call, r *message.Request, p *pool, fresh bool) (res *Response, reused bool, err error) {
-	if !fresh {
-		if c := p.carrier(); c != nil {
-			res, err := c.exchange(call, r)
-			if err == nil {
-				return res, true, nil
-			}
-			if err = repeatable(call, r, err); err != nil {
-				return nil, true, err
-			}
+	for more := !fresh; more; {
+		c := p.carrier(r)
+		if c == nil {
+			break
+		}
+		res, err := c.exchange(call, r)
+		if err == nil {
+			return res, true, nil
+		}
+		var stale *staleError
+		more = errors.As(err, &stale) && stale.nothing && !c.shared()
+		if err = repeatable(call, r, err); err != nil {
+			return nil, true, err
 		}
 	}
 	c, reused, err := p.connect(call, fresh)
@@ -115,12 +120,12 @@ func repeatable(call *Call, r *message.Request, err error) error {
 	return stale.err
 }
 
-// carrier returns a connection that is there already; nil: there is none.
-func (p *pool) carrier() carrier {
+// carrier returns a connection for a request that is there already; nil: there is none.
+func (p *pool) carrier(r *message.Request) carrier {
 	if t := p.two.take(); t != nil {
 		return t
 	}
-	if c := p.take(); c != nil {
+	if c := p.take(!hasContent(r)); c != nil {
 		return c
 	}
 	return nil

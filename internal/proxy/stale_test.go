@@ -223,7 +223,7 @@ func arrived(t *testing.T, s *Server) {
 		t.Fatalf("%d idle connections", len(s.home.idle))
 	}
 	c := s.home.idle[0]
-	for deadline := time.Now().Add(5 * time.Second); c.quiet.is(); {
+	for deadline := time.Now().Add(5 * time.Second); c.quiet(); {
 		if time.Now().After(deadline) {
 			t.Fatal("nothing has come")
 		}

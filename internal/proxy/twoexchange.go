@@ -34,6 +34,8 @@ type interim struct {
 	fields message.Fields
 }
 
+func (*twoConn) shared() bool { return true }
+
 // exchange sends a request on the stream that is reserved and waits for the answer's header section.
 func (c *twoConn) exchange(call *Call, r *message.Request) (*Response, error) {
 	s := c.pool.server

@@ -1,0 +1,26 @@
+package tcpio
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// The sockets of package net never block, so that no call of these keeps its thread for longer than the kernel works.
+
+func read(fd uintptr, p []byte) (int, error) { return call(syscall.SYS_READ, fd, p) }
+
+func write(fd uintptr, p []byte) (int, error) { return call(syscall.SYS_WRITE, fd, p) }
+
+// call returns syscall.EAGAIN where it would have to wait. p is not empty.
+func call(number, fd uintptr, p []byte) (int, error) {
+	for {
+		n, _, err := syscall.RawSyscall(number, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		switch err {
+		case 0:
+			return int(n), nil
+		case syscall.EINTR:
+			continue
+		}
+		return 0, err
+	}
+}

@@ -1,0 +1,223 @@
+//go:build unix
+
+package tcpio
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// A Socket is the socket of a TCP connection, which remains whose it is. One goroutine at a time may read (Read, TryRead, Ask, Quiet)
+// and one write (TryWrite, Ask); others wait for it.
+type Socket struct {
+	conn net.Conn
+	raw  syscall.RawConn
+
+	reading sync.Mutex // and what is below
+	await   func(fd uintptr) bool
+	at      func(fd uintptr)
+	step    step
+	into    []byte
+	read    int
+	readErr error
+	request []byte // of Ask
+	sent    int
+
+	writing  sync.Mutex // and what is below
+	try      func(fd uintptr)
+	from     []byte
+	wrote    int
+	writeErr error
+}
+
+// A step is what comes next on the way of Ask.
+type step uint8
+
+const (
+	look  step = iota // whether anything has come before the request
+	send              // the request
+	wait              // for something to come
+	stale             // nothing: something had come
+)
+
+// Of returns the socket of a connection; nil: it has none that is known here.
+func Of(c net.Conn) *Socket {
+	switch c.(type) {
+	case *net.TCPConn, *net.UnixConn:
+	default:
+		return nil // somebody stands before the socket, and is not to be passed over
+	}
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return nil
+	}
+	s := &Socket{conn: c, raw: raw}
+	s.await, s.at, s.try = s.turn, s.readNow, s.writeNow
+	return s
+}
+
+// Read is the connection's Read.
+func (s *Socket) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	s.into, s.read, s.readErr, s.step = p, 0, nil, wait
+	err := s.raw.Read(s.await)
+	s.into = nil
+	return s.result(err)
+}
+
+// result is what reading has come to. err is why there was no waiting.
+func (s *Socket) result(err error) (int, error) {
+	switch {
+	case err != nil:
+		return 0, s.wrap("read", err)
+	case s.readErr != nil:
+		return 0, s.wrap("read", os.NewSyscallError("read", s.readErr))
+	case s.read == 0:
+		return 0, io.EOF
+	}
+	return s.read, nil
+}
+
+// wrap words an error as package net does.
+func (s *Socket) wrap(op string, err error) error {
+	var of *net.OpError
+	if errors.As(err, &of) {
+		err = of.Err
+	}
+	return &net.OpError{Op: op, Net: s.conn.LocalAddr().Network(), Source: s.conn.LocalAddr(), Addr: s.conn.RemoteAddr(), Err: err}
+}
+
+// TryRead reads what is there without waiting. ok is false where nothing is; then nothing was taken. It does not see deadlines.
+func (s *Socket) TryRead(p []byte) (n int, ok bool, err error) {
+	if len(p) == 0 {
+		return 0, false, nil
+	}
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	s.into, s.read, s.readErr = p, 0, syscall.EAGAIN
+	err = s.raw.Control(s.at)
+	s.into = nil
+	if err != nil || s.readErr == syscall.EAGAIN {
+		return 0, false, nil // where it is closed, reading says so
+	}
+	n, err = s.result(nil)
+	return n, true, err
+}
+
+func (s *Socket) readNow(fd uintptr) { s.read, s.readErr = read(fd, s.into) }
+
+// Quiet reports whether nothing has come, neither bytes nor the end.
+func (s *Socket) Quiet() bool {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	quiet := false
+	err := s.raw.Control(func(fd uintptr) {
+		var one [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		quiet = err == syscall.EAGAIN || err == syscall.EINTR
+	})
+	return err == nil && quiet
+}
+
+// TryWrite writes what the socket takes without waiting. It does not see deadlines.
+func (s *Socket) TryWrite(p []byte) (int, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.from, s.wrote, s.writeErr = p, 0, nil
+	err := s.raw.Control(s.try)
+	s.from = nil
+	switch {
+	case err != nil:
+		return 0, s.wrap("write", err)
+	case s.writeErr != nil && s.writeErr != syscall.EAGAIN:
+		return s.wrote, s.wrap("write", os.NewSyscallError("write", s.writeErr))
+	}
+	return s.wrote, nil
+}
+
+// Write is the connection's Write, but that a deadline counts only where there is waiting.
+func (s *Socket) Write(p []byte) (int, error) {
+	n, err := s.TryWrite(p)
+	if n == len(p) || err != nil {
+		return n, err
+	}
+	rest, err := s.conn.Write(p[n:])
+	return n + rest, err
+}
+
+func (s *Socket) writeNow(fd uintptr) {
+	for s.wrote < len(s.from) && s.writeErr == nil {
+		var n int
+		n, s.writeErr = write(fd, s.from[s.wrote:])
+		s.wrote += n
+	}
+}
+
+// An Answer is what came of a request.
+type Answer struct {
+	// Stale says that something had come before the request was sent, or the end, and that it was not sent for that reason.
+	Stale bool
+	// Sent is how much of the request was. Where it is not all of it, nothing was read, and Err is that of writing; nil: the socket
+	// takes no more without waiting.
+	Sent int
+	// Read bytes of the answer have come, or reading ended with Err.
+	Read int
+	Err  error
+}
+
+// Ask sends a request and waits for the first of its answer, which it reads into p. It spares the attempt to read before an answer can be
+// there. Unless the connection is fresh, it looks before whether it is quiet.
+func (s *Socket) Ask(request, p []byte, fresh bool) Answer {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	s.request, s.sent, s.into, s.read, s.readErr, s.step = request, 0, p, 0, nil, look
+	if fresh {
+		s.step = send
+	}
+	err := s.raw.Read(s.await)
+	s.request, s.into = nil, nil
+	switch {
+	case err == nil && s.step == stale:
+		return Answer{Stale: true}
+	case s.sent < len(request) && err != nil:
+		return Answer{Sent: s.sent, Err: s.wrap("write", err)}
+	case s.sent < len(request) && s.readErr != nil:
+		return Answer{Sent: s.sent, Err: s.wrap("write", os.NewSyscallError("write", s.readErr))}
+	case s.sent < len(request):
+		return Answer{Sent: s.sent}
+	}
+	n, err := s.result(err)
+	return Answer{Sent: s.sent, Read: n, Err: err}
+}
+
+// turn does what can be done without waiting, and reports whether that was all. The waiting that follows ends by whatever has come since
+// raw.Read was called, thus also before the request was sent.
+func (s *Socket) turn(fd uintptr) bool {
+	switch s.step {
+	case look:
+		if _, err := read(fd, s.into); err != syscall.EAGAIN {
+			s.step = stale
+			return true
+		}
+		fallthrough
+	case send:
+		s.sent, s.readErr = write(fd, s.request)
+		if s.readErr == syscall.EAGAIN {
+			s.readErr = nil
+		}
+		s.step = wait
+		return s.sent < len(s.request)
+	}
+	s.read, s.readErr = read(fd, s.into)
+	return s.readErr != syscall.EAGAIN
+}
