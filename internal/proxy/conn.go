@@ -164,9 +164,9 @@ func (c *conn) write(p []byte) {
 // ask sends the request and reads the first of its answer. It returns 0 where more has to be read.
 func (c *conn) ask(p []byte) (int, error) {
 	c.unsent = false
-	a := c.plain.Ask(c.out, p, c.exchanges == 1)
+	a := c.plain.Ask(c.out, p)
 	switch {
-	case a.Stale:
+	case a.Early && c.exchanges > 1: // it is not the answer to this request
 		c.nothing = true
 		return 0, io.EOF
 	case a.Sent == len(c.out):

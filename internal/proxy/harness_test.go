@@ -20,6 +20,9 @@ type scripted struct {
 	t      testing.TB
 	script func(n int, c *peer)
 
+	connecting sync.Mutex // so that both ends are of one connection
+	connect    func(context.Context) (ours, theirs net.Conn, err error)
+
 	mu    sync.Mutex
 	dials int
 	done  sync.WaitGroup
@@ -60,9 +63,31 @@ func (p *peer) want(s string) {
 	}
 }
 
-// newScripted makes a server over net.Pipe. The script's connection is closed when it returns.
+// newScripted makes a server over sockets. The script's connection is closed when it returns.
 func newScripted(t testing.TB, config Config, script func(n int, c *peer)) (*Server, *scripted) {
-	sc := &scripted{t: t, script: script}
+	in, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close() })
+	return newScriptedBy(t, config, script, func(ctx context.Context) (ours, theirs net.Conn, err error) {
+		if ours, err = new(net.Dialer).DialContext(ctx, "tcp", in.Addr().String()); err == nil {
+			theirs, err = in.Accept()
+		}
+		return ours, theirs, err
+	})
+}
+
+// newPiped is newScripted over net.Pipe, which testing/synctest understands.
+func newPiped(t testing.TB, config Config, script func(n int, c *peer)) (*Server, *scripted) {
+	return newScriptedBy(t, config, script, func(context.Context) (ours, theirs net.Conn, err error) {
+		ours, theirs = net.Pipe()
+		return ours, theirs, nil
+	})
+}
+
+func newScriptedBy(t testing.TB, config Config, script func(n int, c *peer), connect func(context.Context) (ours, theirs net.Conn, err error)) (*Server, *scripted) {
+	sc := &scripted{t: t, script: script, connect: connect}
 	config.Address = "upstream.test:80"
 	config.Dial = sc.dial
 	s := NewServer(config)
@@ -78,7 +103,12 @@ func (sc *scripted) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	sc.dials++
 	n := sc.dials
 	sc.mu.Unlock()
-	ours, theirs := net.Pipe()
+	sc.connecting.Lock()
+	defer sc.connecting.Unlock()
+	ours, theirs, err := sc.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
 	sc.done.Go(func() {
 		defer theirs.Close()
 		sc.script(n, &peer{theirs, bufio.NewReader(theirs), sc.t})

@@ -114,7 +114,7 @@ func TestTunnel(t *testing.T) {
 // A tunnel has no limits but Cancel.
 func TestTunnelLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, _ := newScripted(t, Config{FirstByte: time.Second, Idle: time.Second, Whole: time.Second}, func(_ int, c *peer) {
+		s, _ := newPiped(t, Config{FirstByte: time.Second, Idle: time.Second, Whole: time.Second}, func(_ int, c *peer) {
 			c.head()
 			c.say("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")
 			time.Sleep(time.Minute)

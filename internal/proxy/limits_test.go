@@ -105,7 +105,7 @@ func TestLimits(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, _ := newScripted(t, Config{Connect: connect, FirstByte: firstByte, Idle: idle, Whole: whole},
+				s, _ := newPiped(t, Config{Connect: connect, FirstByte: firstByte, Idle: idle, Whole: whole},
 					func(_ int, c *peer) { test.script(c) })
 				r := get("/")
 				if test.feed != nil {
@@ -126,7 +126,7 @@ func TestLimits(t *testing.T) {
 // What the caller does between two reads is not the server's time, also while content is still sent to a server that does not read it.
 func TestCallerThatIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, _ := newScripted(t, Config{FirstByte: time.Second, Idle: time.Second}, func(_ int, c *peer) {
+		s, _ := newPiped(t, Config{FirstByte: time.Second, Idle: time.Second}, func(_ int, c *peer) {
 			c.head()
 			c.say(ok + "Content-Length: 2\r\n\r\n")
 			time.Sleep(time.Minute)
@@ -201,7 +201,7 @@ func TestCancel(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, sc := newScripted(t, Config{}, func(n int, c *peer) {
+				s, sc := newPiped(t, Config{}, func(n int, c *peer) {
 					if n > 1 {
 						for {
 							if _, ok := c.head(); !ok {

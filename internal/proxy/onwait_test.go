@@ -13,7 +13,7 @@ import (
 // OnWait is told before each wait for the server and at no other time; what it takes is not the server's time.
 func TestOnWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, _ := newScripted(t, Config{Idle: 3 * time.Second}, func(_ int, c *peer) {
+		s, _ := newPiped(t, Config{Idle: 3 * time.Second}, func(_ int, c *peer) {
 			c.head()
 			c.say(ok + "Content-Length: 15\r\n\r\nhello")
 			c.say("again")

@@ -69,7 +69,7 @@ func TestKeepIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		closed := make(chan time.Duration, 3)
 		began := time.Now()
-		s, sc := newScripted(t, Config{KeepIdle: 10 * time.Second}, func(n int, c *peer) {
+		s, sc := newPiped(t, Config{KeepIdle: 10 * time.Second}, func(n int, c *peer) {
 			numbered(n, c)
 			closed <- time.Since(began)
 		})

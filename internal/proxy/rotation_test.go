@@ -17,7 +17,7 @@ func trio(t *testing.T) (ro *Rotation, down []bool) {
 	down = make([]bool, 3)
 	var servers []*Server
 	for i := range 3 {
-		s, _ := newScripted(t, Config{}, func(_ int, c *peer) { numbered(i, c) })
+		s, _ := newPiped(t, Config{}, func(_ int, c *peer) { numbered(i, c) })
 		dial := s.config.Dial
 		s.config.Address = fmt.Sprint("server", i)
 		s.config.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {

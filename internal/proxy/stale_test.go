@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -227,5 +228,77 @@ func arrived(t *testing.T, s *Server) {
 		if time.Now().After(deadline) {
 			t.Fatal("nothing has come")
 		}
+	}
+}
+
+// A server may answer before it has read anything, that it has too much to do for example, and say no more then.
+func TestAnswerBeforeTheRequest(t *testing.T) {
+	said := make(chan struct{})
+	s, _ := newScripted(t, Config{}, func(_ int, c *peer) {
+		c.say("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy")
+		close(said)
+		c.head()
+	})
+	dial := s.config.Dial
+	s.config.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := dial(ctx, network, address)
+		<-said
+		time.Sleep(10 * time.Millisecond) // for what was said to arrive, which is no condition of the test
+		return c, err
+	}
+	if got := answer(s.Do(new(Call), get("/"))); got != `503 "busy"` {
+		t.Error(got)
+	}
+}
+
+// A request that does not go into the socket at once is sent to its end all the same.
+func TestRequestLargerThanTheSocket(t *testing.T) {
+	content := strings.Repeat("0123456789abcdef", maxKept/16)
+	s, _ := newScripted(t, Config{}, func(_ int, c *peer) {
+		for range 3 {
+			time.Sleep(10 * time.Millisecond) // until it is full
+			c.head()
+			c.want(content)
+			c.say(hello)
+		}
+	})
+	dial := s.config.Dial
+	s.config.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := dial(ctx, network, address)
+		if err == nil {
+			c.(*net.TCPConn).SetWriteBuffer(4 << 10)
+		}
+		return c, err
+	}
+	for range 3 {
+		if got := answer(s.Do(new(Call), send("POST", int64(len(content)), &atHand{pieces{left: []string{content}}}))); got != `200 "hello"` {
+			t.Error(got)
+		}
+	}
+}
+
+// A connection that the server has closed is passed over for another one that rests.
+func TestNextConnectionThatRests(t *testing.T) {
+	closing := make(chan struct{})
+	s, sc := newScripted(t, Config{}, func(n int, c *peer) {
+		if n == 1 {
+			numbered(n, c)
+			return
+		}
+		c.head()
+		c.say("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n2")
+		<-closing
+	})
+	for i, res := range open(t, s, 2) { // the second one is used next
+		if got, want := answer(res, nil), fmt.Sprintf("200 \"%d\"", i+1); got != want {
+			t.Fatal(got)
+		}
+	}
+	close(closing)
+	c := s.home.idle[1]
+	for limit := time.Now().Add(5 * time.Second); c.quiet() && time.Now().Before(limit); {
+	}
+	if got := answer(s.Do(new(Call), send("POST", 0, nil))); got != `200 "1"` || sc.dialled() != 2 {
+		t.Error(got, sc.dialled())
 	}
 }

@@ -1,3 +1,5 @@
+//go:build !race
+
 package tcpio
 
 import (
@@ -22,5 +24,16 @@ func call(number, fd uintptr, p []byte) (int, error) {
 			continue
 		}
 		return 0, err
+	}
+}
+
+// quiet reports whether nothing is there to be read.
+func quiet(fd uintptr) bool {
+	for {
+		var one [1]byte
+		_, _, err := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&one)), 1, syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+		if err != syscall.EINTR {
+			return err == syscall.EAGAIN
+		}
 	}
 }

@@ -1,10 +1,11 @@
-//go:build unix && !linux
+//go:build unix && (!linux || race)
 
 package tcpio
 
 import "syscall"
 
-// Elsewhere than on Linux a call of the system is the C library's, and made as everybody makes it.
+// Elsewhere than on Linux a call of the system is the C library's, and made as everybody makes it. So it is under the race detector,
+// which learns here that what one end has written is read by the other one later.
 
 func read(fd uintptr, p []byte) (int, error) { return again(syscall.Read, fd, p) }
 
@@ -15,6 +16,17 @@ func again(call func(int, []byte) (int, error), fd uintptr, p []byte) (int, erro
 	for {
 		if n, err := call(int(fd), p); err != syscall.EINTR {
 			return max(n, 0), err
+		}
+	}
+}
+
+// quiet reports whether nothing is there to be read.
+func quiet(fd uintptr) bool {
+	for {
+		var one [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		if err != syscall.EINTR {
+			return err == syscall.EAGAIN
 		}
 	}
 }

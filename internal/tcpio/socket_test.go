@@ -158,6 +158,19 @@ func TestWrite(t *testing.T) {
 	for i := range content {
 		content[i] = byte(i * 7 >> 3)
 	}
+	whole, end := pair(t)
+	first := make(chan []byte)
+	go func() {
+		all, _ := io.ReadAll(end)
+		first <- all
+	}()
+	if n, err := Of(whole).Write(content); n != len(content) || err != nil {
+		t.Fatal(n, err)
+	}
+	whole.CloseWrite()
+	if !bytes.Equal(<-first, content) {
+		t.Error("something else arrived")
+	}
 	n, err := s.TryWrite(content)
 	if n == 0 || n == len(content) || err != nil {
 		t.Fatalf("%d bytes without waiting, %v", n, err)
@@ -208,20 +221,20 @@ func TestAsk(t *testing.T) {
 	c, d := pair(t)
 	s := Of(c)
 	buf := make([]byte, 10)
-	for _, fresh := range []bool{true, false, false} {
+	for range 3 {
 		go answers(d, 7, "answer")
-		if a := s.Ask([]byte("request"), buf, fresh); a != (Answer{Sent: 7, Read: 6}) || string(buf[:6]) != "answer" {
+		if a := s.Ask([]byte("request"), buf); a != (Answer{Sent: 7, Read: 6}) || string(buf[:6]) != "answer" {
 			t.Fatalf("%+v %q", a, buf)
 		}
 	}
 	// Another goroutine can stop who waits; the request is sent then.
 	stop := time.AfterFunc(20*time.Millisecond, func() { c.SetDeadline(time.Unix(1, 0)) })
 	defer stop.Stop()
-	if a := s.Ask([]byte("request"), buf, false); a.Sent != 7 || a.Read != 0 || !errors.Is(a.Err, os.ErrDeadlineExceeded) {
+	if a := s.Ask([]byte("request"), buf); a.Sent != 7 || a.Read != 0 || !errors.Is(a.Err, os.ErrDeadlineExceeded) {
 		t.Errorf("%+v", a)
 	}
 	// Once it has passed nothing is sent.
-	if a := s.Ask([]byte("request"), buf, false); a.Sent != 0 || !errors.Is(a.Err, os.ErrDeadlineExceeded) {
+	if a := s.Ask([]byte("request"), buf); a.Sent != 0 || !errors.Is(a.Err, os.ErrDeadlineExceeded) {
 		t.Errorf("%+v", a)
 	}
 	c.SetDeadline(time.Time{})
@@ -229,17 +242,17 @@ func TestAsk(t *testing.T) {
 		io.ReadFull(d, make([]byte, 14))
 		d.Close()
 	}()
-	if a := s.Ask([]byte("request"), buf, false); a.Sent != 7 || a.Read != 0 || a.Err != io.EOF {
+	if a := s.Ask([]byte("request"), buf); a.Sent != 7 || a.Read != 0 || a.Err != io.EOF {
 		t.Errorf("%+v", a)
 	}
 	c.Close()
-	if a := s.Ask([]byte("request"), buf, false); a.Sent != 0 || !errors.Is(a.Err, net.ErrClosed) {
+	if a := s.Ask([]byte("request"), buf); a.Sent != 0 || !errors.Is(a.Err, net.ErrClosed) {
 		t.Errorf("%+v", a)
 	}
 }
 
 // Bytes that came before the request are not its answer.
-func TestAskStale(t *testing.T) {
+func TestAskEarly(t *testing.T) {
 	for name, spoil := range map[string]func(d *net.TCPConn){
 		"bytes": func(d *net.TCPConn) { io.WriteString(d, "HTTP/1.1 200 OK\r\n\r\n") },
 		"end":   func(d *net.TCPConn) { d.CloseWrite() },
@@ -253,7 +266,7 @@ func TestAskStale(t *testing.T) {
 			s := Of(c)
 			spoil(d)
 			comes(t, s)
-			if a := s.Ask([]byte("request"), make([]byte, 100), false); a != (Answer{Stale: true}) {
+			if a := s.Ask([]byte("request"), make([]byte, 100)); a != (Answer{Early: true}) {
 				t.Errorf("%+v", a)
 			}
 			if name != "reset" {
@@ -266,35 +279,20 @@ func TestAskStale(t *testing.T) {
 	}
 }
 
-// What a fresh connection says before it is asked is for who asks to judge.
-func TestAskFresh(t *testing.T) {
-	c, d := pair(t)
-	s := Of(c)
-	io.WriteString(d, "early")
-	comes(t, s)
-	buf := make([]byte, 10)
-	go answers(d, 7, "!")
-	if a := s.Ask([]byte("request"), buf, true); a.Sent != 7 || a.Read < 5 || string(buf[:5]) != "early" || a.Err != nil {
-		t.Errorf("%+v %q", a, buf)
-	}
-}
-
 // A request that the socket does not take at once is for the caller to go on with.
 func TestAskLarge(t *testing.T) {
 	c, d := pair(t)
 	s := Of(c)
 	request := make([]byte, 16<<20)
-	a := s.Ask(request, make([]byte, 10), false)
-	if a.Sent == 0 || a.Sent == len(request) || a.Read != 0 || a.Stale || a.Err != nil {
+	a := s.Ask(request, make([]byte, 10))
+	if a.Sent == 0 || a.Sent == len(request) || a.Read != 0 || a.Early || a.Err != nil {
 		t.Fatalf("%+v", a)
 	}
 	d.SetLinger(0)
 	d.Close()
-	for a.Err == nil {
-		a = s.Ask(request, make([]byte, 10), true)
-	}
-	if a.Sent == len(request) || !errors.Is(a.Err, syscall.EPIPE) && !errors.Is(a.Err, syscall.ECONNRESET) {
-		t.Errorf("%+v", a)
+	comes(t, s)
+	if n, err := s.Write(request[a.Sent:]); n == len(request)-a.Sent || !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
+		t.Error(n, err)
 	}
 }
 
@@ -327,7 +325,7 @@ func BenchmarkAsk(b *testing.B) {
 	b.Run("Ask", func(b *testing.B) {
 		s := Of(c)
 		for b.Loop() {
-			if a := s.Ask(request, buf, false); a.Err != nil || a.Read != 100 {
+			if a := s.Ask(request, buf); a.Err != nil || a.Read != 100 {
 				b.Fatal(a)
 			}
 		}

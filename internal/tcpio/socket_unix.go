@@ -26,6 +26,8 @@ type Socket struct {
 	readErr error
 	request []byte // of Ask
 	sent    int
+	listen  func(fd uintptr)
+	silent  bool
 
 	writing  sync.Mutex // and what is below
 	try      func(fd uintptr)
@@ -38,10 +40,9 @@ type Socket struct {
 type step uint8
 
 const (
-	look  step = iota // whether anything has come before the request
-	send              // the request
+	look  step = iota // whether anything has come, and send the request where nothing has
 	wait              // for something to come
-	stale             // nothing: something had come
+	early             // nothing: it had
 )
 
 // Of returns the socket of a connection; nil: it has none that is known here.
@@ -56,7 +57,7 @@ func Of(c net.Conn) *Socket {
 		return nil
 	}
 	s := &Socket{conn: c, raw: raw}
-	s.await, s.at, s.try = s.turn, s.readNow, s.writeNow
+	s.await, s.at, s.listen, s.try = s.turn, s.readNow, s.quietNow, s.writeNow
 	return s
 }
 
@@ -118,14 +119,11 @@ func (s *Socket) readNow(fd uintptr) { s.read, s.readErr = read(fd, s.into) }
 func (s *Socket) Quiet() bool {
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	quiet := false
-	err := s.raw.Control(func(fd uintptr) {
-		var one [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		quiet = err == syscall.EAGAIN || err == syscall.EINTR
-	})
-	return err == nil && quiet
+	s.silent = false
+	return s.raw.Control(s.listen) == nil && s.silent
 }
+
+func (s *Socket) quietNow(fd uintptr) { s.silent = quiet(fd) }
 
 // TryWrite writes what the socket takes without waiting. It does not see deadlines.
 func (s *Socket) TryWrite(p []byte) (int, error) {
@@ -163,8 +161,8 @@ func (s *Socket) writeNow(fd uintptr) {
 
 // An Answer is what came of a request.
 type Answer struct {
-	// Stale says that something had come before the request was sent, or the end, and that it was not sent for that reason.
-	Stale bool
+	// Early says that something had come before the request, or the end, and that it was not sent for that reason.
+	Early bool
 	// Sent is how much of the request was. Where it is not all of it, nothing was read, and Err is that of writing; nil: the socket
 	// takes no more without waiting.
 	Sent int
@@ -174,21 +172,18 @@ type Answer struct {
 }
 
 // Ask sends a request and waits for the first of its answer, which it reads into p. It spares the attempt to read before an answer can be
-// there. Unless the connection is fresh, it looks before whether it is quiet.
-func (s *Socket) Ask(request, p []byte, fresh bool) Answer {
+// there.
+func (s *Socket) Ask(request, p []byte) Answer {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	s.request, s.sent, s.into, s.read, s.readErr, s.step = request, 0, p, 0, nil, look
-	if fresh {
-		s.step = send
-	}
 	err := s.raw.Read(s.await)
 	s.request, s.into = nil, nil
 	switch {
-	case err == nil && s.step == stale:
-		return Answer{Stale: true}
+	case err == nil && s.step == early:
+		return Answer{Early: true}
 	case s.sent < len(request) && err != nil:
 		return Answer{Sent: s.sent, Err: s.wrap("write", err)}
 	case s.sent < len(request) && s.readErr != nil:
@@ -200,24 +195,23 @@ func (s *Socket) Ask(request, p []byte, fresh bool) Answer {
 	return Answer{Sent: s.sent, Read: n, Err: err}
 }
 
-// turn does what can be done without waiting, and reports whether that was all. The waiting that follows ends by whatever has come since
-// raw.Read was called, thus also before the request was sent.
+// turn does what can be done without waiting, and reports whether that was all. The waiting that follows ends by what has come since
+// raw.Read was called, and not by what had come before: so nothing must have.
 func (s *Socket) turn(fd uintptr) bool {
 	switch s.step {
 	case look:
-		if _, err := read(fd, s.into); err != syscall.EAGAIN {
-			s.step = stale
+		if !quiet(fd) {
+			s.step = early
 			return true
 		}
-		fallthrough
-	case send:
+		s.step = wait
 		s.sent, s.readErr = write(fd, s.request)
 		if s.readErr == syscall.EAGAIN {
 			s.readErr = nil
 		}
-		s.step = wait
 		return s.sent < len(s.request)
+	default:
+		s.read, s.readErr = read(fd, s.into)
+		return s.readErr != syscall.EAGAIN
 	}
-	s.read, s.readErr = read(fd, s.into)
-	return s.readErr != syscall.EAGAIN
 }
