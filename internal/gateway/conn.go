@@ -19,6 +19,7 @@ type conn struct {
 	stall    time.Duration     // how long a write may wait for the client; 0: for ever
 	facts    *usher.Connection // set before anything is read
 
+	more    bool        // who writes now goes on at once
 	limited atomic.Bool // somebody above has set a write deadline
 	heard   atomic.Bool
 	proto   atomic.Pointer[string]
@@ -64,7 +65,7 @@ func (c *conn) Write(p []byte) (n int, err error) {
 	limited := c.limited.Load()
 	if !limited && c.socket != nil {
 		// Most writes need no waiting, and no deadline.
-		if n, err = c.socket.TryWrite(p); n == len(p) || err != nil {
+		if n, err = c.socket.TryWrite(p, c.more); n == len(p) || err != nil {
 			return n, err
 		}
 	}
@@ -72,6 +73,26 @@ func (c *conn) Write(p []byte) (n int, err error) {
 		c.Conn.SetWriteDeadline(time.Now().Add(c.stall))
 	}
 	rest, err := c.Conn.Write(p[n:])
+	return n + rest, err
+}
+
+// The most content of a TLS record.
+const recordSize = 16 << 10
+
+// writeWhole writes p by nc, which is what is spoken on c. Over TLS that is many writes, and the client is to get the records of all but
+// the last one together.
+func (c *conn) writeWhole(nc net.Conn, p []byte) (int, error) {
+	n := 0
+	if last := (len(p) - 1) / recordSize * recordSize; last > 0 && nc != net.Conn(c) {
+		var err error
+		c.more = true
+		n, err = nc.Write(p[:last])
+		c.more = false
+		if err != nil {
+			return n, err
+		}
+	}
+	rest, err := nc.Write(p[n:])
 	return n + rest, err
 }
 

@@ -260,7 +260,7 @@ func (rq *h1exchange) send(p []byte) error {
 }
 
 func (rq *h1exchange) write(p []byte) error {
-	if _, err := rq.c.nc.Write(p); err != nil {
+	if _, err := rq.c.raw.writeWhole(rq.c.nc, p); err != nil {
 		rq.broken = message.ErrGone
 	}
 	return rq.broken

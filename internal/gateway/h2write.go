@@ -3,10 +3,9 @@ package gateway
 import (
 	"runtime"
 	"time"
-)
 
-// The output buffer of a busy connection may stay as large as this.
-const keepSpare = 128 << 10
+	"github.com/usher-http/usher/internal/h2"
+)
 
 // flushInPlace sends what a read has produced. The lock is held, and given up while writing.
 func (c *h2conn) flushInPlace() {
@@ -65,7 +64,7 @@ func (c *h2conn) writeAll() {
 		out := c.session.Output(c.spare)
 		c.spare = nil
 		if len(out) == 0 {
-			c.spare = out
+			c.spare = h2.Spare(out)
 			break
 		}
 		c.write(out)
@@ -86,11 +85,9 @@ func (c *h2conn) write(out []byte) {
 		return
 	}
 	c.mu.Unlock()
-	_, err := c.nc.Write(out)
+	_, err := c.raw.writeWhole(c.nc, out)
 	c.mu.Lock()
-	if cap(out) <= keepSpare {
-		c.spare = out[:0]
-	}
+	c.spare = h2.Spare(out)
 	if err != nil {
 		c.broken = true
 		c.raw.Close() // who reads notices

@@ -1,12 +1,16 @@
 package h2
 
-// Output hands over the frames that are ready, and takes spare[:0] as the next buffer. Length 0: there is nothing to send now.
+// Output hands over the frames that are ready, and takes spare[:0] as the next buffer (see [Spare]). Length 0: there is nothing to send
+// now.
 // Frames of control and header sections come first, then content of the streams that have some, in fair turns, until
 // Config.MaxOutput is reached. Call it again until it is empty.
 func (s *Session) Output(spare []byte) []byte {
 	s.fill()
 	s.stir()
 	out := s.out
+	if spare == nil {
+		spare, s.small = s.small, nil
+	}
 	s.out = spare[:0]
 	s.batch++
 	s.control = 0
@@ -64,6 +68,7 @@ func (s *Session) serve(st *Stream) {
 
 // takeKept puts out one DATA frame of what a stream has kept.
 func (s *Session) takeKept(st *Stream, n int) {
+	s.room(headLen + n)
 	st.beginFrame(n)
 	var freed int
 	s.out, freed = st.kept.read(s.out, n)

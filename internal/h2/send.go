@@ -1,9 +1,5 @@
 package h2
 
-import (
-	"slices"
-)
-
 // Write sends content. It takes what there is room for, and returns how much that is: straight into the output where no other
 // stream waits and the windows allow, the rest into a buffer, up to Config.SendBuffer. Where it takes less than it was given,
 // Handler.Writable says when to go on. A stream that is not Open takes nothing; neither does one that was not responded to.
@@ -30,8 +26,8 @@ func (st *Stream) Write(p []byte) int {
 // direct puts content into the output.
 func (st *Stream) direct(p []byte) (n int) {
 	s := st.s
-	if grow := min(len(p), s.c.MaxOutput); cap(s.out)-len(s.out) < grow+headLen {
-		s.out = slices.Grow(s.out, grow+4*headLen)
+	if most := int(min(int64(len(p)), int64(s.c.MaxOutput), st.sendWindow, s.sendWindow)); most > 0 {
+		s.room(most + (most/maxFrame+2)*headLen)
 	}
 	for n < len(p) && len(s.out) < s.c.MaxOutput {
 		room := min(int64(len(p)-n), st.sendWindow, s.sendWindow)

@@ -21,6 +21,7 @@ type Session struct {
 	block   block
 
 	out     []byte // frames that are ready, in the order in which they go out
+	small   []byte // the buffer that a large one has taken the place of; nil: there is none
 	batch   uint32 // which of the buffers that Output takes out is the one: places in it are valid in one batch alone
 	control int    // bytes of frames in it that answer the client's control frames
 	enc     encoder
@@ -106,7 +107,7 @@ func (s *Session) Rest() {
 	if len(s.block.fragments) == 0 {
 		s.block.fragments = nil
 	}
-	if len(s.out) == 0 {
+	if s.small = nil; len(s.out) == 0 {
 		s.out = nil
 	}
 	if len(s.streams) == 0 {

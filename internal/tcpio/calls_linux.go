@@ -9,14 +9,19 @@ import (
 
 // The sockets of package net never block, so that no call of these keeps its thread for longer than the kernel works.
 
-func read(fd uintptr, p []byte) (int, error) { return call(syscall.SYS_READ, fd, p) }
+func read(fd uintptr, p []byte) (int, error) { return call(syscall.SYS_READ, fd, p, 0) }
 
-func write(fd uintptr, p []byte) (int, error) { return call(syscall.SYS_WRITE, fd, p) }
+func write(fd uintptr, p []byte, more bool) (int, error) {
+	if more {
+		return call(syscall.SYS_SENDTO, fd, p, syscall.MSG_MORE|syscall.MSG_NOSIGNAL)
+	}
+	return call(syscall.SYS_WRITE, fd, p, 0)
+}
 
 // call returns syscall.EAGAIN where it would have to wait. p is not empty.
-func call(number, fd uintptr, p []byte) (int, error) {
+func call(number, fd uintptr, p []byte, flags uintptr) (int, error) {
 	for {
-		n, _, err := syscall.RawSyscall(number, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		n, _, err := syscall.RawSyscall6(number, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
 		switch err {
 		case 0:
 			return int(n), nil

@@ -9,7 +9,7 @@ import "syscall"
 
 func read(fd uintptr, p []byte) (int, error) { return again(syscall.Read, fd, p) }
 
-func write(fd uintptr, p []byte) (int, error) { return again(syscall.Write, fd, p) }
+func write(fd uintptr, p []byte, _ bool) (int, error) { return again(syscall.Write, fd, p) }
 
 // again returns syscall.EAGAIN where the call would have to wait.
 func again(call func(int, []byte) (int, error), fd uintptr, p []byte) (int, error) {

@@ -17,9 +17,9 @@ type Answer struct {
 // Of returns nil.
 func Of(net.Conn) *Socket { return nil }
 
-func (*Socket) Read([]byte) (int, error)          { panic("no socket") }
-func (*Socket) TryRead([]byte) (int, bool, error) { panic("no socket") }
-func (*Socket) Quiet() bool                       { panic("no socket") }
-func (*Socket) TryWrite([]byte) (int, error)      { panic("no socket") }
-func (*Socket) Write([]byte) (int, error)         { panic("no socket") }
-func (*Socket) Ask(_, _ []byte) Answer            { panic("no socket") }
+func (*Socket) Read([]byte) (int, error)           { panic("no socket") }
+func (*Socket) TryRead([]byte) (int, bool, error)  { panic("no socket") }
+func (*Socket) Quiet() bool                        { panic("no socket") }
+func (*Socket) TryWrite([]byte, bool) (int, error) { panic("no socket") }
+func (*Socket) Write([]byte) (int, error)          { panic("no socket") }
+func (*Socket) Ask(_, _ []byte) Answer             { panic("no socket") }

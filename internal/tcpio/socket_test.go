@@ -171,11 +171,11 @@ func TestWrite(t *testing.T) {
 	if !bytes.Equal(<-first, content) {
 		t.Error("something else arrived")
 	}
-	n, err := s.TryWrite(content)
+	n, err := s.TryWrite(content, false)
 	if n == 0 || n == len(content) || err != nil {
 		t.Fatalf("%d bytes without waiting, %v", n, err)
 	}
-	if more, err := s.TryWrite(content[n:]); err != nil || n+more == len(content) {
+	if more, err := s.TryWrite(content[n:], false); err != nil || n+more == len(content) {
 		t.Fatal(more, err)
 	} else {
 		n += more
@@ -193,7 +193,7 @@ func TestWrite(t *testing.T) {
 	if !bytes.Equal(<-got, content) {
 		t.Error("something else arrived")
 	}
-	if _, err := s.TryWrite([]byte("x")); !errors.Is(err, syscall.EPIPE) {
+	if _, err := s.TryWrite([]byte("x"), false); !errors.Is(err, syscall.EPIPE) {
 		t.Error(err)
 	}
 	c.Close()

@@ -32,6 +32,7 @@ type Socket struct {
 	writing  sync.Mutex // and what is below
 	try      func(fd uintptr)
 	from     []byte
+	more     bool
 	wrote    int
 	writeErr error
 }
@@ -125,11 +126,12 @@ func (s *Socket) Quiet() bool {
 
 func (s *Socket) quietNow(fd uintptr) { s.silent = quiet(fd) }
 
-// TryWrite writes what the socket takes without waiting. It does not see deadlines.
-func (s *Socket) TryWrite(p []byte) (int, error) {
+// TryWrite writes what the socket takes without waiting. It does not see deadlines. more says that another write follows at once, and
+// that what is written now may wait for it to fill a segment.
+func (s *Socket) TryWrite(p []byte, more bool) (int, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	s.from, s.wrote, s.writeErr = p, 0, nil
+	s.from, s.more, s.wrote, s.writeErr = p, more, 0, nil
 	err := s.raw.Control(s.try)
 	s.from = nil
 	switch {
@@ -143,7 +145,7 @@ func (s *Socket) TryWrite(p []byte) (int, error) {
 
 // Write is the connection's Write, but that a deadline counts only where there is waiting.
 func (s *Socket) Write(p []byte) (int, error) {
-	n, err := s.TryWrite(p)
+	n, err := s.TryWrite(p, false)
 	if n == len(p) || err != nil {
 		return n, err
 	}
@@ -154,7 +156,7 @@ func (s *Socket) Write(p []byte) (int, error) {
 func (s *Socket) writeNow(fd uintptr) {
 	for s.wrote < len(s.from) && s.writeErr == nil {
 		var n int
-		n, s.writeErr = write(fd, s.from[s.wrote:])
+		n, s.writeErr = write(fd, s.from[s.wrote:], s.more)
 		s.wrote += n
 	}
 }
@@ -205,7 +207,7 @@ func (s *Socket) turn(fd uintptr) bool {
 			return true
 		}
 		s.step = wait
-		s.sent, s.readErr = write(fd, s.request)
+		s.sent, s.readErr = write(fd, s.request, false)
 		if s.readErr == syscall.EAGAIN {
 			s.readErr = nil
 		}
