@@ -285,7 +285,7 @@ func TestH1ContinuesOnce(t *testing.T) {
 		want     string
 	}{{false, "HTTP/1.1 100 Continue\r\n\r\n"}, {true, ""}} {
 		var w written
-		rq := &h1exchange{c: &h1conn{nc: &w}, expects: true}
+		rq := &h1exchange{c: &h1conn{nc: &w, raw: new(conn)}, expects: true}
 		if test.answered {
 			rq.Respond(200, nil, false)
 		}
@@ -321,7 +321,7 @@ func TestH1Answers(t *testing.T) {
 		{"content that is too short", "GET", 200, "100001", content, ""},
 	} {
 		var w written
-		rq := &h1exchange{c: &h1conn{nc: &w}}
+		rq := &h1exchange{c: &h1conn{nc: &w, raw: new(conn)}}
 		rq.asked.Method, rq.asked.Minor = test.method, 1
 		f := slices.Clone(fields)
 		if test.length != "" {

@@ -258,6 +258,21 @@ func (rq *h2exchange) AtHand() (n int, end bool) {
 	return len(rq.content) - rq.read, rq.ended
 }
 
+// Take hands over content that has wholly come. It stays where it is until the exchange has ended, since nothing is added to it any more.
+func (rq *h2exchange) Take() []byte {
+	c := rq.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !rq.ended || rq.lost || rq.stopped {
+		return nil
+	}
+	p := rq.content[rq.read:]
+	rq.read = len(rq.content)
+	c.server.gateway.budget.add(-len(p))
+	rq.stream.Consume(len(p))
+	return p
+}
+
 // hold takes the lock for a method of the Responder, which runs in place or in a goroutine of its own.
 func (rq *h2exchange) hold() {
 	if !rq.inPlace {

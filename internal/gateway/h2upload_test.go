@@ -119,6 +119,46 @@ func TestH2UploadThatIsNotRead(t *testing.T) {
 	}
 }
 
+// Requests whose content has gone to the upstream do not use the connection's window up while they wait for their answers.
+func TestH2UploadsThatWait(t *testing.T) {
+	const many, size = 30, 60_000 // more than the window together
+	all := make(chan struct{})
+	var come sync.WaitGroup
+	come.Add(many)
+	go func() {
+		come.Wait()
+		close(all)
+	}()
+	up := newUpstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+		text, err := io.ReadAll(r.Body)
+		come.Done()
+		select {
+		case <-all:
+		case <-r.Context().Done():
+		}
+		fmt.Fprint(w, string(text) == strings.Repeat(r.URL.Query().Get("x"), size), " ", err)
+	})
+	d := drive(t, mixed(up.URL))
+	c := d.wire(t)
+	c.until("the server's window", func() bool { return c.window > 0 })
+	var ids []uint32
+	sent := 0
+	for i := range many {
+		letter := string(rune('A' + i))
+		id := c.ask(false, "POST", "/?x="+letter, "content-length", fmt.Sprint(size))
+		ids = append(ids, id)
+		for rest := size; rest > 0; {
+			n := min(rest, 16<<10)
+			c.until("a larger window", func() bool { return sent+n <= 65535+c.window })
+			c.data(id, n == rest, []byte(strings.Repeat(letter, n)))
+			rest, sent = rest-n, sent+n
+		}
+	}
+	for _, id := range ids {
+		c.want(id, "200", "true <nil>")
+	}
+}
+
 // RFC 9113 section 8.1: "A server can send a complete response prior to the client sending an entire request if the response does not
 // depend on any portion of the request that has not been sent and received. When this is true, a server MAY request that the client
 // abort transmission of a request without error by sending a RST_STREAM with an error code of NO_ERROR after sending a complete

@@ -37,6 +37,7 @@ type conn struct {
 	r, w int
 	out  []byte      // the header section of the request, and the content that went with it
 	big  *sendBuffer // what out is part of; nil: it is not
+	tail []byte      // the content, where it stands; nil: it is in out
 
 	exchanges int           // that were begun
 	rested    time.Duration // since when it has been idle
@@ -44,7 +45,7 @@ type conn struct {
 	// Of the exchange under way.
 	call     *Call
 	request  *message.Request // until the header section of the answer is there
-	first    piece            // the content that is in out
+	first    piece            // the content that is in out, or in tail
 	send     *sender          // of the rest of the content; nil: there is no rest
 	complete bool             // the request was sent to its end, by whoever runs Do
 	unsent   bool             // out is sent when the answer is read
@@ -90,7 +91,7 @@ func (*conn) shared() bool { return false }
 func (c *conn) exchange(call *Call, r *message.Request) (*Response, error) {
 	s := c.pool.server
 	c.call, c.request = call, r
-	c.send, c.complete, c.unsent, c.nothing, c.first = nil, false, false, false, piece{}
+	c.send, c.complete, c.unsent, c.nothing, c.first, c.tail = nil, false, false, false, piece{}, nil
 	key := ""
 	if r.Protocol == "websocket" && tunnels(r) && !r.Fields.Has("sec-websocket-key") {
 		key = newWebSocketKey()
@@ -109,7 +110,7 @@ func (c *conn) exchange(call *Call, r *message.Request) (*Response, error) {
 	}
 	c.watch.sending(s.config.FirstByte)
 	if c.unsent = !rest && c.plain != nil; !c.unsent {
-		c.write(c.out)
+		c.write(0)
 	}
 	if rest && c.complete {
 		c.complete = false
@@ -146,6 +147,7 @@ func (c *conn) fail(err error) error {
 func (c *conn) keepFirst() {
 	if c.first.whole && !c.call.content.whole {
 		c.call.content.add(c.out[c.first.from:c.first.to])
+		c.call.content.add(c.tail)
 		c.call.content.complete(c.first.trailers)
 	}
 }
@@ -154,22 +156,29 @@ func (c *conn) keepFirst() {
 // asked for would be taken for the answer to the next request. Where it cannot be known, a stale connection is found out when it is used.
 func (c *conn) quiet() bool { return c.socket == nil || c.socket.Quiet() }
 
-// write sends the request, or what is left of it.
-func (c *conn) write(p []byte) {
-	n, err := c.writeNet(p)
+// write sends the request from a place on.
+func (c *conn) write(from int) {
+	n, err := 0, error(nil)
+	if from < len(c.out) {
+		n, err = c.writeNet(c.out[from:])
+		c.nothing = n == 0 && err != nil && from == 0
+	}
+	if tail := max(0, from-len(c.out)); err == nil && tail < len(c.tail) {
+		_, err = c.writeNet(c.tail[tail:])
+	}
 	c.noteWrite(err)
-	c.complete, c.nothing = err == nil, n == 0 && err != nil && len(p) == len(c.out)
+	c.complete = err == nil
 }
 
 // ask sends the request and reads the first of its answer. It returns 0 where more has to be read.
 func (c *conn) ask(p []byte) (int, error) {
 	c.unsent = false
-	a := c.plain.Ask(c.out, p)
+	a := c.plain.Ask(c.out, c.tail, p)
 	switch {
 	case a.Early && c.exchanges > 1: // it is not the answer to this request
 		c.nothing = true
 		return 0, io.EOF
-	case a.Sent == len(c.out):
+	case a.Sent == len(c.out)+len(c.tail):
 		c.complete = true
 		return a.Read, a.Err
 	case a.Err != nil:
@@ -177,7 +186,7 @@ func (c *conn) ask(p []byte) (int, error) {
 		c.nothing = a.Sent == 0
 		return 0, nil // reading says more
 	}
-	c.write(c.out[a.Sent:])
+	c.write(a.Sent)
 	return 0, nil
 }
 
@@ -364,7 +373,7 @@ func (c *conn) putBack() {
 		c.discard()
 		return
 	}
-	c.request, c.send, c.first, c.onWait = nil, nil, piece{}, nil
+	c.request, c.send, c.first, c.tail, c.onWait = nil, nil, piece{}, nil, nil
 	c.answer = Response{}
 	c.head.drop()
 	if len(c.in) > inputSize {

@@ -166,6 +166,19 @@ func (b *atHand) AtHand() (int, bool) {
 	return n, true
 }
 
+// taken is content that can be had without a copy.
+type taken struct {
+	atHand
+	times int
+}
+
+func (b *taken) Take() []byte {
+	b.times++
+	p := []byte(strings.Join(b.left, ""))
+	b.left = nil
+	return p
+}
+
 // waiting is content that comes when the test says so.
 type waiting struct {
 	come     chan string // closed: the end

@@ -270,9 +270,50 @@ func TestRequestLargerThanTheSocket(t *testing.T) {
 		}
 		return c, err
 	}
-	for range 3 {
-		if got := answer(s.Do(new(Call), send("POST", int64(len(content)), &atHand{pieces{left: []string{content}}}))); got != `200 "hello"` {
+	for _, body := range []message.Body{&atHand{pieces{left: []string{content}}}, &taken{atHand: atHand{pieces{left: []string{content}}}}, &pieces{left: []string{content}}} {
+		if got := answer(s.Do(new(Call), send("POST", int64(len(content)), body))); got != `200 "hello"` {
 			t.Error(got)
+		}
+	}
+}
+
+// Content that was taken is sent again like other content, and only where it may be.
+func TestTakenContent(t *testing.T) {
+	content := strings.Repeat("0123456789abcdef", 2*worthTaking/16)
+	for _, test := range []struct {
+		method, want string
+		dials        int
+	}{{"PUT", `200 "hello"`, 2}, {"POST", "error closed", 1}} {
+		s, sc := newScripted(t, Config{}, func(n int, c *peer) {
+			if n == 1 {
+				c.head()
+				c.say(hello)
+				c.head()
+				c.want(content)
+				return // stale
+			}
+			for range 2 {
+				if head, _ := c.head(); !strings.Contains(head, fmt.Sprintf("content-length: %d\r\n", len(content))) {
+					t.Errorf("%q", head)
+				}
+				c.want(content)
+				c.say(hello)
+			}
+		})
+		if got := answer(s.Do(new(Call), get("/"))); got != `200 "hello"` {
+			t.Fatal(got)
+		}
+		body := &taken{atHand: atHand{pieces{left: []string{content}}}}
+		if got := answer(s.Do(new(Call), send(test.method, int64(len(content)), body))); got != test.want || body.times != 1 || sc.dialled() != test.dials {
+			t.Errorf("%s: %s, taken %d times, %d connections", test.method, got, body.times, sc.dialled())
+		}
+		if test.dials == 1 {
+			continue
+		}
+		// And what follows on that connection is sent as it should be.
+		small := &taken{atHand: atHand{pieces{left: []string{content[:worthTaking], content[worthTaking:]}}}}
+		if got := answer(s.Do(new(Call), send("POST", int64(len(content)), small))); got != `200 "hello"` || small.times != 1 {
+			t.Errorf("%s, taken %d times", got, small.times)
 		}
 	}
 }

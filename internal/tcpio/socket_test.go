@@ -223,18 +223,18 @@ func TestAsk(t *testing.T) {
 	buf := make([]byte, 10)
 	for range 3 {
 		go answers(d, 7, "answer")
-		if a := s.Ask([]byte("request"), buf); a != (Answer{Sent: 7, Read: 6}) || string(buf[:6]) != "answer" {
+		if a := s.Ask([]byte("request"), nil, buf); a != (Answer{Sent: 7, Read: 6}) || string(buf[:6]) != "answer" {
 			t.Fatalf("%+v %q", a, buf)
 		}
 	}
 	// Another goroutine can stop who waits; the request is sent then.
 	stop := time.AfterFunc(20*time.Millisecond, func() { c.SetDeadline(time.Unix(1, 0)) })
 	defer stop.Stop()
-	if a := s.Ask([]byte("request"), buf); a.Sent != 7 || a.Read != 0 || !errors.Is(a.Err, os.ErrDeadlineExceeded) {
+	if a := s.Ask([]byte("request"), nil, buf); a.Sent != 7 || a.Read != 0 || !errors.Is(a.Err, os.ErrDeadlineExceeded) {
 		t.Errorf("%+v", a)
 	}
 	// Once it has passed nothing is sent.
-	if a := s.Ask([]byte("request"), buf); a.Sent != 0 || !errors.Is(a.Err, os.ErrDeadlineExceeded) {
+	if a := s.Ask([]byte("request"), nil, buf); a.Sent != 0 || !errors.Is(a.Err, os.ErrDeadlineExceeded) {
 		t.Errorf("%+v", a)
 	}
 	c.SetDeadline(time.Time{})
@@ -242,11 +242,11 @@ func TestAsk(t *testing.T) {
 		io.ReadFull(d, make([]byte, 14))
 		d.Close()
 	}()
-	if a := s.Ask([]byte("request"), buf); a.Sent != 7 || a.Read != 0 || a.Err != io.EOF {
+	if a := s.Ask([]byte("request"), nil, buf); a.Sent != 7 || a.Read != 0 || a.Err != io.EOF {
 		t.Errorf("%+v", a)
 	}
 	c.Close()
-	if a := s.Ask([]byte("request"), buf); a.Sent != 0 || !errors.Is(a.Err, net.ErrClosed) {
+	if a := s.Ask([]byte("request"), nil, buf); a.Sent != 0 || !errors.Is(a.Err, net.ErrClosed) {
 		t.Errorf("%+v", a)
 	}
 }
@@ -266,7 +266,7 @@ func TestAskEarly(t *testing.T) {
 			s := Of(c)
 			spoil(d)
 			comes(t, s)
-			if a := s.Ask([]byte("request"), make([]byte, 100)); a != (Answer{Early: true}) {
+			if a := s.Ask([]byte("request"), nil, make([]byte, 100)); a != (Answer{Early: true}) {
 				t.Errorf("%+v", a)
 			}
 			if name != "reset" {
@@ -284,7 +284,7 @@ func TestAskLarge(t *testing.T) {
 	c, d := pair(t)
 	s := Of(c)
 	request := make([]byte, 16<<20)
-	a := s.Ask(request, make([]byte, 10))
+	a := s.Ask(request, nil, make([]byte, 10))
 	if a.Sent == 0 || a.Sent == len(request) || a.Read != 0 || a.Early || a.Err != nil {
 		t.Fatalf("%+v", a)
 	}
@@ -325,7 +325,7 @@ func BenchmarkAsk(b *testing.B) {
 	b.Run("Ask", func(b *testing.B) {
 		s := Of(c)
 		for b.Loop() {
-			if a := s.Ask(request, buf); a.Err != nil || a.Read != 100 {
+			if a := s.Ask(request, nil, buf); a.Err != nil || a.Read != 100 {
 				b.Fatal(a)
 			}
 		}

@@ -25,6 +25,7 @@ type Socket struct {
 	read    int
 	readErr error
 	request []byte // of Ask
+	tail    []byte
 	sent    int
 	listen  func(fd uintptr)
 	silent  bool
@@ -173,24 +174,25 @@ type Answer struct {
 	Err  error
 }
 
-// Ask sends a request and waits for the first of its answer, which it reads into p. It spares the attempt to read before an answer can be
-// there.
-func (s *Socket) Ask(request, p []byte) Answer {
+// Ask sends a request, and what belongs behind it, and waits for the first of the answer, which it reads into p. It spares the attempt to
+// read before an answer can be there.
+func (s *Socket) Ask(request, tail, p []byte) Answer {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	s.request, s.sent, s.into, s.read, s.readErr, s.step = request, 0, p, 0, nil, look
+	s.request, s.tail, s.sent, s.into, s.read, s.readErr, s.step = request, tail, 0, p, 0, nil, look
 	err := s.raw.Read(s.await)
-	s.request, s.into = nil, nil
+	s.request, s.tail, s.into = nil, nil, nil
+	all := len(request) + len(tail)
 	switch {
 	case err == nil && s.step == early:
 		return Answer{Early: true}
-	case s.sent < len(request) && err != nil:
+	case s.sent < all && err != nil:
 		return Answer{Sent: s.sent, Err: s.wrap("write", err)}
-	case s.sent < len(request) && s.readErr != nil:
+	case s.sent < all && s.readErr != nil:
 		return Answer{Sent: s.sent, Err: s.wrap("write", os.NewSyscallError("write", s.readErr))}
-	case s.sent < len(request):
+	case s.sent < all:
 		return Answer{Sent: s.sent}
 	}
 	n, err := s.result(err)
@@ -207,13 +209,23 @@ func (s *Socket) turn(fd uintptr) bool {
 			return true
 		}
 		s.step = wait
-		s.sent, s.readErr = write(fd, s.request, false)
-		if s.readErr == syscall.EAGAIN {
-			s.readErr = nil
-		}
-		return s.sent < len(s.request)
+		return !s.sendNow(fd)
 	default:
 		s.read, s.readErr = read(fd, s.into)
 		return s.readErr != syscall.EAGAIN
 	}
+}
+
+// sendNow sends the request, and reports whether that went without waiting.
+func (s *Socket) sendNow(fd uintptr) bool {
+	s.sent, s.readErr = write(fd, s.request, len(s.tail) > 0)
+	if s.sent == len(s.request) && len(s.tail) > 0 {
+		var n int
+		n, s.readErr = write(fd, s.tail, false)
+		s.sent += n
+	}
+	if s.readErr == syscall.EAGAIN {
+		s.readErr = nil
+	}
+	return s.sent == len(s.request)+len(s.tail)
 }
