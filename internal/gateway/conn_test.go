@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"testing"
@@ -37,5 +38,30 @@ func TestConnWriteDeadline(t *testing.T) {
 	}
 	if n, err := c.Write(make([]byte, 64<<20)); n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error(n, err)
+	}
+}
+
+// told is a connection inside TLS that notes what is written, and whether more is to come.
+type told struct {
+	net.Conn
+	c    *conn
+	what []string
+}
+
+func (n *told) Write(p []byte) (int, error) {
+	n.what = append(n.what, fmt.Sprint(len(p), n.c.more))
+	return len(p), nil
+}
+
+// All records but the last one are said to be followed by another one; the last one goes out.
+func TestConnWriteWhole(t *testing.T) {
+	for size, want := range map[int]string{
+		0: "[0 false]", 1: "[1 false]", recordSize: "[16384 false]", recordSize + 1: "[16384 true 1 false]", 3 * recordSize: "[32768 true 16384 false]",
+	} {
+		c := new(conn)
+		n := &told{c: c}
+		if wrote, err := c.writeWhole(n, make([]byte, size)); wrote != size || err != nil || fmt.Sprint(n.what) != want || c.more {
+			t.Errorf("%d: %d, %v, %v, want %s", size, wrote, err, n.what, want)
+		}
 	}
 }
