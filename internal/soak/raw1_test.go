@@ -111,10 +111,7 @@ func (u *raw1Upload) run() {
 	if u.clientCut == inContent {
 		most = u.clientAt
 	}
-	piece := 1 + u.rng.IntN(64<<10)
-	if u.size < 4096 && chance(u.rng, 0.3) {
-		piece = 1 + u.rng.IntN(10)
-	}
+	piece := pieceOf(u.rng, u.size)
 	for c.at < most && u.failed == nil {
 		p := c.next(int(min(int64(1+u.rng.IntN(piece)), most-c.at)))
 		if c.left() == 0 && u.known && u.clientCut != inContent {

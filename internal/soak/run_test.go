@@ -123,8 +123,10 @@ func (a *attempt) leave(got seen) {
 }
 
 const (
-	// How long an upstream may go on for a client that is gone: one that vanished without a word (QUIC) is noticed by the idle limit.
-	noticeWithin = idleLimit + 10*time.Second
+	// How long an upstream may go on for a client that is gone. One that vanished without a word (QUIC) is noticed by the idle limit of
+	// its connection, which the gateway makes 10 seconds longer than its own, and which what is sent to the client begins anew once (RFC
+	// 9000 section 10.1); or, where its content is waited for, by the limit for that.
+	noticeWithin = 2*(idleLimit+10*time.Second) + 5*time.Second
 	// How long an ended exchange is remembered.
 	remember = noticeWithin + 10*time.Second
 )

@@ -178,10 +178,7 @@ func (s *script) content() {
 	if a.serverCut == inContent {
 		most = a.serverAt
 	}
-	piece := 1 + s.rng.IntN(64<<10)
-	if c.size < 4096 && chance(s.rng, 0.3) {
-		piece = 1 + s.rng.IntN(10)
-	}
+	piece := pieceOf(s.rng, c.size)
 	var b []byte
 	for c.at < most && s.failed == nil {
 		p := c.next(int(min(int64(1+s.rng.IntN(piece)), most-c.at)))

@@ -203,10 +203,7 @@ func (r *reader) all() (got seen) {
 // take reads content in pieces of random sizes, and compares it, until it ends, is wrong, or most bytes have come.
 func take(from io.Reader, c *content, rng *rand.Rand, slow bool, most int64) (n int64, wrong string, err error) {
 	buf := make([]byte, 64<<10)
-	piece := 1 + rng.IntN(len(buf))
-	if c.size < 4096 && chance(rng, 0.2) {
-		piece = 1 + rng.IntN(10)
-	}
+	piece := pieceOf(rng, c.size)
 	for n < most && wrong == "" && err == nil {
 		var k int
 		k, err = from.Read(buf[:min(int64(piece), most-n)])
@@ -217,6 +214,16 @@ func take(from io.Reader, c *content, rng *rand.Rand, slow bool, most int64) (n 
 		}
 	}
 	return n, wrong, err
+}
+
+// pieceOf makes up how large the pieces are that a content is written or read in, at most. Thousands of them do what a hundred thousand
+// would do, which with a pause now and then take longer than anybody waits.
+func pieceOf(rng *rand.Rand, size int64) int {
+	const most = 64 << 10
+	if size < 4096 && chance(rng, 0.2) {
+		return 1 + rng.IntN(10)
+	}
+	return int(min(most, max(1+rng.Int64N(most), size/2000)))
 }
 
 // pause is what slow sides do now and then.
@@ -278,7 +285,7 @@ func (s *answering) content() {
 	if a.serverCut == inContent {
 		most = a.serverAt
 	}
-	piece := 1 + s.rng.IntN(64<<10)
+	piece := pieceOf(s.rng, c.size)
 	for c.at < most {
 		p := c.next(int(min(int64(1+s.rng.IntN(piece)), most-c.at)))
 		if c.left() == 0 && a.serverCut == whole {
