@@ -24,6 +24,7 @@ func TestConnWriteDeadline(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
+	nc.(*net.TCPConn).SetWriteBuffer(64 << 10)
 	c := &conn{Conn: nc, socket: tcpio.Of(nc), stall: 20 * time.Millisecond}
 	c.SetWriteDeadline(time.Now().Add(-time.Second))
 	if n, err := c.Write([]byte("late")); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {

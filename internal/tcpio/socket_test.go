@@ -39,6 +39,12 @@ func pair(t *testing.T) (a, b *net.TCPConn) {
 	return c.(*net.TCPConn), d.(*net.TCPConn)
 }
 
+// narrow makes the buffers of a connection small, whatever the system's are.
+func narrow(c, d *net.TCPConn) {
+	c.SetWriteBuffer(64 << 10)
+	d.SetReadBuffer(64 << 10)
+}
+
 // comes waits until something has come.
 func comes(t *testing.T, s *Socket) {
 	t.Helper()
@@ -153,6 +159,7 @@ func TestTryRead(t *testing.T) {
 // What the socket does not take at once is left to waiting, and nothing is lost or doubled between the two.
 func TestWrite(t *testing.T) {
 	c, d := pair(t)
+	narrow(c, d)
 	s := Of(c)
 	content := make([]byte, 8<<20)
 	for i := range content {
@@ -203,9 +210,10 @@ func TestWrite(t *testing.T) {
 }
 
 func TestWriteWaitsWithinDeadlines(t *testing.T) {
-	c, _ := pair(t)
+	c, d := pair(t)
+	narrow(c, d)
 	c.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
-	n, err := Of(c).Write(make([]byte, 64<<20))
+	n, err := Of(c).Write(make([]byte, 8<<20))
 	if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error(n, err)
 	}
@@ -282,8 +290,9 @@ func TestAskEarly(t *testing.T) {
 // A request that the socket does not take at once is for the caller to go on with.
 func TestAskLarge(t *testing.T) {
 	c, d := pair(t)
+	narrow(c, d)
 	s := Of(c)
-	request := make([]byte, 16<<20)
+	request := make([]byte, 8<<20)
 	a := s.Ask(request, nil, make([]byte, 10))
 	if a.Sent == 0 || a.Sent == len(request) || a.Read != 0 || a.Early || a.Err != nil {
 		t.Fatalf("%+v", a)
