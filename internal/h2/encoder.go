@@ -119,7 +119,7 @@ func (e *encoder) known(dst []byte, index int, name, value string) []byte {
 	if i := e.find(hash, name, value); i > 0 {
 		return appendInt(dst, 0x80, 7, uint64(i))
 	}
-	if !validValue(value) {
+	if !message.ValidValue(value) {
 		return dst
 	}
 	size := uint32(len(name)+len(value)) + entryOverhead

@@ -82,7 +82,7 @@ func (s *Session) field(f hpack.HeaderField) {
 	if sec.bad {
 		return
 	}
-	if !validValue(f.Value) {
+	if !message.ValidValue(f.Value) {
 		sec.bad = true
 		return
 	}

@@ -1,32 +1,6 @@
 package h2
 
-import (
-	"strings"
-	"testing"
-
-	"github.com/usher-http/usher/internal/message"
-)
-
-// Every byte in every place of values of every short length is judged as message.ValidValue does.
-func TestValidValue(t *testing.T) {
-	for length := range 20 {
-		for at := range length {
-			for c := range 256 {
-				v := []byte(strings.Repeat("a", length))
-				v[at] = byte(c)
-				if got, want := validValue(string(v)), message.ValidValue(string(v)); got != want {
-					t.Fatalf("%q: %v, want %v", v, got, want)
-				}
-				if at > 0 { // beside a byte with its top bit set, from which nothing may carry over
-					v[at-1] = 0xff
-					if got, want := validValue(string(v)), message.ValidValue(string(v)); got != want {
-						t.Fatalf("%q: %v, want %v", v, got, want)
-					}
-				}
-			}
-		}
-	}
-}
+import "testing"
 
 func TestValidScheme(t *testing.T) {
 	for s, want := range map[string]bool{"https": true, "http": true, "ftp": true, "HTTPS": true, "a+b-c.d9": true, "": false, "1a": false, "+a": false,

@@ -26,18 +26,42 @@ func ValidToken(s string) bool {
 // ValidValue reports whether a field value may be passed on: no control character but the tab, which is not at the ends, and no
 // space at the ends (RFC 9110 section 5.5, RFC 9113 section 8.2.1).
 func ValidValue(value string) bool {
-	if value == "" {
-		return true
+	i := 0
+	for ; i+8 <= len(value); i += 8 {
+		if suspicious(word(value[i:i+8])) && !plain(value[i:i+8]) {
+			return false
+		}
 	}
-	if blank(value[0]) || blank(value[len(value)-1]) {
-		return false
-	}
-	for i := range len(value) {
-		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
+	return plain(value[i:]) && (value == "" || !blank(value[0]) && !blank(value[len(value)-1]))
+}
+
+// plain reports whether there is no control character but the tab.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return false
 		}
 	}
 	return true
+}
+
+func word(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+// suspicious reports whether one of eight bytes may be a control character. Each byte is looked at on its own: the top bit is set
+// aside, so nothing carries over into the next one.
+func suspicious(w uint64) bool {
+	const (
+		ones = 0x0101010101010101
+		tops = 0x8080808080808080
+	)
+	low := w &^ tops
+	control := ^(low + (0x80-' ')*ones) // top bit: the byte, but for its own top bit, is below the space
+	del := low + ones                   // top bit: it is 0x7f
+	return (control|del)&^w&tops != 0
 }
 
 func blank(c byte) bool { return c == ' ' || c == '\t' }
