@@ -2,4 +2,9 @@
 
 package e2e
 
-const raceMemory = 1
+import "time"
+
+const (
+	raceMemory = 1
+	siegeLimit = 1500 * time.Millisecond
+)

@@ -35,7 +35,7 @@ const (
 var bigPage = make([]byte, bigness)
 
 // siegeLimits are short, so that what is slow ends within a test.
-const siegeLimits = "{handshake: 10s, header: 1500ms, body: 1500ms, idle: 1500ms, drain: 5s}"
+var siegeLimits = fmt.Sprintf("{handshake: 10s, header: %[1]v, body: %[1]v, idle: %[1]v, drain: 5s}", siegeLimit)
 
 func newSiege(t *testing.T) *siege {
 	t.Helper()
