@@ -81,6 +81,9 @@ func (c *crew) look() {
 func (c *crew) dismiss() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.over {
+		return // the timer had gone off when it was stopped
+	}
 	c.looks = false
 	c.let(c.spare)
 	if c.spare = len(c.idle); c.spare > 0 {

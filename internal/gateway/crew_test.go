@@ -91,3 +91,28 @@ func TestCrewEnds(t *testing.T) {
 		}
 	}) // fails where a goroutine is left
 }
+
+// A timer that has gone off is not called back: the look that it begins may come behind the end, and behind the end of hands that were
+// spare.
+func TestCrewLooksBehindTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c crew
+		for range 3 {
+			c.do(jobFunc(func() { time.Sleep(time.Millisecond) }))
+		}
+		// The first look finds them idle, and counts them as spare until somebody is needed.
+		time.Sleep(crewRest + 2*time.Millisecond)
+		synctest.Wait()
+		if n := c.hands(); n != 3 {
+			t.Fatalf("%d are kept, want 3", n)
+		}
+		c.end()
+		c.dismiss()
+		synctest.Wait()
+		if n := c.hands(); n != 0 {
+			t.Errorf("%d are kept", n)
+		}
+		time.Sleep(3 * crewRest) // and no further look was set
+		synctest.Wait()
+	})
+}
