@@ -81,7 +81,7 @@ func freeAddresses(t testing.TB, n int) []string {
 	t.Helper()
 	var list []string
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", testenv.LoopbackAny(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,9 +173,12 @@ func TestPortsTaken(t *testing.T) {
 		})
 	}
 	t.Run("UDP", func(t *testing.T) {
-		pc := listenUDP(t)
 		at := freeAddresses(t, 3)
-		at[0] = pc.LocalAddr().String()
+		taken, err := net.ListenPacket("udp", at[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer taken.Close()
 		file := strings.NewReplacer("PUBLIC", at[0], "PLAIN", at[1], "ADMIN", at[2]).Replace(goodFile)
 		message := refused(t, c.dir, file, at)
 		if !strings.Contains(message, at[0]) || !strings.Contains(message, "HTTP/3") {

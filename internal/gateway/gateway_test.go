@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/usher-http/usher/internal/testenv"
 )
 
 func TestServesEveryProtocol(t *testing.T) {
@@ -275,7 +277,7 @@ func TestPortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := net.Listen("tcp", testenv.LoopbackAny(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +308,7 @@ func TestPortInUse(t *testing.T) {
 
 func TestUDPPortInUse(t *testing.T) {
 	f := newFolder(t)
-	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
+	taken, err := net.ListenPacket("udp", testenv.LoopbackAny(t))
 	if err != nil {
 		t.Fatal(err)
 	}

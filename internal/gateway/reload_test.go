@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/usher-http/usher/internal/testenv"
 )
 
 func (r *running) reloadText(t *testing.T, text string) {
@@ -73,7 +75,7 @@ func TestReloadIsAllOrNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	free, _ := net.Listen("tcp", "127.0.0.1:0")
+	free, _ := net.Listen("tcp", testenv.LoopbackAny(t))
 	free.Close()
 	for name, test := range map[string]struct{ text, want string }{
 		"port in use": {strings.Replace(text, "sites:", "  - {name: free, scheme: http, address: "+free.Addr().String()+"}\n"+
@@ -141,6 +143,8 @@ func TestReloadAddsAndRemovesListeners(t *testing.T) {
 // A server with other settings takes the port over: nobody is turned away, and the old server drains.
 func TestReloadHandsThePortOn(t *testing.T) {
 	f := newFolder(t)
+	// The UDP port is let go of and taken again.
+	basic := strings.ReplaceAll(basic, "127.0.0.1:0", testenv.LoopbackAny(t))
 	r := f.start(t, basic)
 	c := r.client(t, "h1", "tls", "a.test.example")
 	c.get(t, "a.test.example", "/").want(t, 200, "")
@@ -164,7 +168,7 @@ func TestReloadHandsThePortOn(t *testing.T) {
 
 func TestReloadRefusesToRenameAnH3Listener(t *testing.T) {
 	f := newFolder(t)
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
+	probe, err := net.Listen("tcp", testenv.LoopbackAny(t))
 	if err != nil {
 		t.Fatal(err)
 	}
