@@ -179,6 +179,22 @@ func TestKeyboard(t *testing.T) {
 	p.check(base)
 }
 
+// TestFoundStays: what the server has found, in other classes or not at all, is one answer, which the script leaves as it is.
+func TestFoundStays(t *testing.T) {
+	b := newBrowser(t)
+	base := serve(t)
+	const seen = `[...document.querySelectorAll("#count, .empty, .row")].filter(e => e.offsetParent).map(e => e.textContent.trim()).join("\n")`
+	unscripted, scripted := b.newPage(plain), b.newPage(desk)
+	for _, path := range []string{"?q=zzz", "?q=etag", "?q=etag&class=5", "?q=404"} {
+		unscripted.open(base + path)
+		scripted.open(base + path)
+		if want, got := unscripted.str(seen), scripted.str(seen); got != want || want == "" {
+			t.Errorf("%s is\n%s\nand with the script\n%s", path, want, got)
+		}
+	}
+	scripted.check(base)
+}
+
 // TestWithoutScript does the same with JavaScript switched off.
 func TestWithoutScript(t *testing.T) {
 	b := newBrowser(t)

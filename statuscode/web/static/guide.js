@@ -18,7 +18,7 @@
 
 	const list = () => {
 		const form = $(".search")[0], input = $("#q")[0];
-		if (!form || $(".group[aria-label]").length) return;
+		if (!form || !$(".group[id]").length) return; // what was searched for, and found or not, stays
 		const rows = $(".row").map(row => ({row, known: words(row.dataset.words)}));
 		const all = rows.length > 60; // the server has left nothing out
 		let chosen = "0";
