@@ -5,13 +5,16 @@ FUZZTIME ?= 30s
 SOAKTIME ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help test browsers screenshots lint fuzz bench bench-guard bench-origin bench-proxy soak demo build cover setup fmt vet staticcheck vuln
+.PHONY: help test unraced browsers screenshots lint fuzz bench bench-guard bench-origin bench-proxy soak demo build cover setup fmt vet staticcheck vuln
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: setup fmt vet staticcheck ## set up, check the sources and run all tests with the race detector
-	go test -race ./...
+test: setup fmt vet staticcheck unraced ## set up, check the sources and run all tests with the race detector
+	go test -race -timeout 20m ./...
+
+unraced: ## what reads and writes sockets otherwise without the race detector (internal/tcpio)
+	go test -timeout 20m ./internal/tcpio ./internal/proxy ./internal/gateway ./internal/e2e
 
 browsers: ## real browsers at the gateway: what they do with a 421 and with ORIGIN
 	@tools/setup.sh chromium firefox-esr certutil

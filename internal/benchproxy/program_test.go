@@ -4,7 +4,6 @@ package benchproxy
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -13,12 +12,6 @@ import (
 	"testing"
 
 	"github.com/usher-http/usher/internal/testenv"
-)
-
-// Caddy is in no distribution that would be alike everywhere: it is built here, with the Go that usher is built with.
-const (
-	caddyPackage = "github.com/caddyserver/caddy/v2/cmd/caddy"
-	caddyVersion = "v2.11.9"
 )
 
 // contenders makes the list that the flags ask for: usher and the further builds of it first.
@@ -47,7 +40,8 @@ func contenders(t *testing.T) []contender {
 			all = append(all, contender{name: name, kind: name, program: path, file: "haproxy.cfg", form: haproxyForm,
 				version: versionOf(t, path, "-v", `version (\S+)`)})
 		case "caddy":
-			path := caddy(t)
+			fmt.Println("Caddy is built, unless it was before (a few minutes)")
+			path := testenv.Caddy(t)
 			all = append(all, contender{name: name, kind: name, program: path, file: "Caddyfile", form: caddyForm, version: goVersion(t, path, "(devel)")})
 		default:
 			t.Fatalf("-contenders: there is no %q; hint: usher, nginx, haproxy, caddy", name)
@@ -97,25 +91,4 @@ func goVersion(t *testing.T, path, unversioned string) string {
 		t.Fatalf("go version -m %s says\n%s", path, out)
 	}
 	return fmt.Sprintf("%s (%s)", strings.NewReplacer("(devel)", unversioned).Replace(string(module[1])), goWord[1])
-}
-
-// caddy returns the path of the program, built once and kept in the user's folder for caches.
-func caddy(t *testing.T) string {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(cache, "usher", "bench-proxy", "caddy-"+caddyVersion)
-	path := filepath.Join(dir, "caddy")
-	if _, err := os.Stat(path); err == nil {
-		return path
-	}
-	fmt.Printf("building Caddy %s, once (a few minutes)\n", caddyVersion)
-	cmd := exec.Command("go", "install", "-trimpath", caddyPackage+"@"+caddyVersion)
-	cmd.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build Caddy: %v\n%s", err, out)
-	}
-	return path
 }

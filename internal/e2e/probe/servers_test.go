@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -110,7 +109,7 @@ func lighttpd(t *testing.T) *server {
 // caddy with a site for each host. It compares SNI and Host by itself as soon as one site has client authentication.
 func caddy(t *testing.T) *server {
 	c := newCast(t)
-	program := caddyProgram(t)
+	program := testenv.Caddy(t)
 	return c.launch(t, func(port string) *exec.Cmd {
 		var b strings.Builder
 		b.WriteString("{\n admin off\n auto_https off\n skip_install_trust\n persist_config off\n}\n")
@@ -126,38 +125,6 @@ func caddy(t *testing.T) *server {
 		cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+c.dir, "XDG_CONFIG_HOME="+c.dir)
 		return cmd
 	})
-}
-
-// The same program as internal/benchproxy builds, in the same place.
-const (
-	caddyPackage = "github.com/caddyserver/caddy/v2/cmd/caddy"
-	caddyVersion = "v2.11.9"
-)
-
-// caddyProgram is in no distribution that would be alike everywhere: it is built here, once, and kept in the user's folder for caches.
-func caddyProgram(t *testing.T) string {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(cache, "usher", "bench-proxy", "caddy-"+caddyVersion)
-	path := filepath.Join(dir, "caddy")
-	if _, err := os.Stat(path); err == nil {
-		return path
-	}
-	if testing.Short() {
-		t.Skip("Caddy takes minutes to build")
-	}
-	cmd := exec.Command("go", "install", "-trimpath", caddyPackage+"@"+caddyVersion)
-	cmd.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		if os.Getenv(testenv.RequireVar) == "" {
-			t.Skipf("Caddy cannot be built here (%s=all makes this a failure): %v", testenv.RequireVar, err)
-		}
-		t.Fatalf("build Caddy: %v\n%s", err, out)
-	}
-	return path
 }
 
 // usher with a site for each host.

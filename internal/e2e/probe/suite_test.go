@@ -48,7 +48,7 @@ var suiteCases = []struct {
 		"wrong 421-no-store,421-no-alt-svc h1,h2", "wrong 421-usable h2",
 	}},
 	{"caddy", func(t *testing.T, dir string) *exec.Cmd {
-		return exec.Command(caddyProgram(t), "run", "--adapter", "caddyfile", "--config", dir+"/Caddyfile")
+		return exec.Command(testenv.Caddy(t), "run", "--adapter", "caddyfile", "--config", dir+"/Caddyfile")
 	}, []string{
 		"over-strict reuse-one-two,reuse-two-one,reuse-a.wild-b.wild,one-on-staff,own-trailing-dot h1,h2,h3",
 		"wrong foreign-port,http-inside-tls h1,h2,h3", "wrong resume-uncovered-12 h1,h2",
