@@ -61,10 +61,16 @@ func (g *Guard) decideOn(c *authority.Conn, s *state, r *http.Request) authority
 	return v
 }
 
-// early holds for requests in early data to sites with client authentication: a replayed one would act with the
-// client's certificate (RFC 8470 section 5.2).
+// early holds for requests in early data to sites with client authentication, and without sites for those of clients that have shown a
+// certificate: a replayed one would act with it (RFC 8470 section 5.2).
 func early(r *http.Request, s *authority.Site) bool {
-	return s != nil && s.ClientAuth != None && r.TLS != nil && !r.TLS.HandshakeComplete
+	switch {
+	case r.TLS == nil || r.TLS.HandshakeComplete:
+		return false
+	case s == nil:
+		return len(r.TLS.PeerCertificates) > 0
+	}
+	return s.ClientAuth != None
 }
 
 // Conn returns the facts of the request's connection, nil where there are none. The caller must not change them.
