@@ -124,13 +124,18 @@ func Observed(v authority.Verdict, c *authority.Conn) authority.Reason {
 	return v.Waived
 }
 
-// Admit returns the request as its site may see it: Client-Cert fields only from trusted gateways, and no client
-// certificate where the site wants none. It returns r itself where nothing must be hidden.
+// Admit returns the request as its site may see it: Client-Cert fields only from trusted gateways and only under their proper names,
+// and no client certificate where the site wants none. It returns r itself where nothing must be hidden.
 func (g *Guard) Admit(r *http.Request, v authority.Verdict) *http.Request {
 	if r.Header[clientCertField] != nil || r.Header[clientCertChainField] != nil {
 		if !PassesClientCert(v, g.Conn(r)) {
 			delete(r.Header, clientCertField)
 			delete(r.Header, clientCertChainField)
+		}
+	}
+	for _, name := range clientCertMisspelt {
+		if r.Header[name] != nil {
+			delete(r.Header, name)
 		}
 	}
 	if v.Site == nil || v.Site.ClientAuth != None || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
