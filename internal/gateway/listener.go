@@ -38,7 +38,7 @@ type door struct {
 	https bool
 	// altSvc is what ordinary responses advertise; empty: nothing. A reload may change it.
 	altSvc atomic.Pointer[string]
-	// gone says that a reload took the listener out of the table.
+	// gone says that a reload took the listener out of the table, or gave its name to another one.
 	gone atomic.Bool
 }
 
