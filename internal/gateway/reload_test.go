@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"github.com/usher-http/usher/internal/rawh2"
 	"github.com/usher-http/usher/internal/testenv"
 )
@@ -264,6 +266,40 @@ func TestPlaintextConnectionsOfAListenerThatIsGone(t *testing.T) {
 	r.reloadText(t, strings.Replace(basic, "name: plain", "name: second", 1))
 	if !door.gone.Load() {
 		t.Error("a listener that went is not gone")
+	}
+}
+
+// Those that rest are told as well, and nobody else is.
+func TestReloadTellsConnectionsThatAdvertisedTooMuch(t *testing.T) {
+	f := newFolder(t)
+	r := f.start(t, basic)
+	open := func(sni string) *rawh2.Conn {
+		nc, err := tls.Dial("tcp", r.addr(t, "tls"), &tls.Config{ServerName: sni, RootCAs: f.ca.Pool(), NextProtos: []string{"h2"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		nc.SetDeadline(time.Now().Add(patience))
+		c, err := rawh2.New(nc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res, err := c.Do(rawh2.Get("https", sni, "/"), nil); err != nil || res.Status != 200 {
+			t.Fatal(res, err)
+		}
+		return c
+	}
+	misled, other := open("a.test.example"), open("own.test.example")
+	r.reloadText(t, strings.Replace(basic, "site own", "new own", 1))
+	if err := misled.Ping(); err != nil || misled.GoneAway() != nil {
+		t.Fatalf("after a reload that takes nothing away: %v, %v", misled.GoneAway(), err)
+	}
+	r.reloadText(t, strings.Replace(basic, "  - name: b\n", "  - name: b\n    coalesce: false\n", 1))
+	if g, err := misled.WaitGoAway(); err != nil || g.Code != http2.ErrCodeNo {
+		t.Errorf("%v, %v; want GOAWAY with NO_ERROR", g, err)
+	}
+	if err := other.Ping(); err != nil || other.GoneAway() != nil {
+		t.Errorf("the other connection: %v, %v", other.GoneAway(), err)
 	}
 }
 
