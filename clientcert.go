@@ -16,6 +16,10 @@ const (
 	clientCertChainField = "Client-Cert-Chain"
 )
 
+// The spellings with underscores, as net/http has them. CGI and its kin make one variable of them and of the proper ones (RFC 3875
+// section 4.1.18), and gateways that remove the proper ones may let these pass. Nobody needs them.
+var clientCertMisspelt = [...]string{"Client_cert", "Client_cert-Chain", "Client_cert_chain", "Client-Cert_chain"}
+
 // A longer chain than this is no chain that anybody uses.
 const maxForwardedChain = 16
 

@@ -98,3 +98,14 @@ func (c *Connection) OriginFrame() []byte {
 	}
 	return c.guard.originFrame(c.rec, *c.cs)
 }
+
+// MustLeave reports whether the connection was told in an ORIGIN frame of an origin that it may not carry any more, so that it is to end
+// gracefully. Verdicts say so, too (Close); a server that asks after a Replace need not wait for the next request.
+func (c *Connection) MustLeave() bool {
+	if c.rec.told.Load() == nil {
+		return false
+	}
+	s := c.guard.current()
+	facts := c.guard.factsOf(c.rec, c.cs, s)
+	return facts != nil && c.rec.mustLeave(s, facts)
+}

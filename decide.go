@@ -61,10 +61,16 @@ func (g *Guard) decideOn(c *authority.Conn, s *state, r *http.Request) authority
 	return v
 }
 
-// early holds for requests in early data to sites with client authentication: a replayed one would act with the
-// client's certificate (RFC 8470 section 5.2).
+// early holds for requests in early data to sites with client authentication, and without sites for those of clients that have shown a
+// certificate: a replayed one would act with it (RFC 8470 section 5.2).
 func early(r *http.Request, s *authority.Site) bool {
-	return s != nil && s.ClientAuth != None && r.TLS != nil && !r.TLS.HandshakeComplete
+	switch {
+	case r.TLS == nil || r.TLS.HandshakeComplete:
+		return false
+	case s == nil:
+		return len(r.TLS.PeerCertificates) > 0
+	}
+	return s.ClientAuth != None
 }
 
 // Conn returns the facts of the request's connection, nil where there are none. The caller must not change them.
@@ -118,13 +124,18 @@ func Observed(v authority.Verdict, c *authority.Conn) authority.Reason {
 	return v.Waived
 }
 
-// Admit returns the request as its site may see it: Client-Cert fields only from trusted gateways, and no client
-// certificate where the site wants none. It returns r itself where nothing must be hidden.
+// Admit returns the request as its site may see it: Client-Cert fields only from trusted gateways and only under their proper names,
+// and no client certificate where the site wants none. It returns r itself where nothing must be hidden.
 func (g *Guard) Admit(r *http.Request, v authority.Verdict) *http.Request {
 	if r.Header[clientCertField] != nil || r.Header[clientCertChainField] != nil {
 		if !PassesClientCert(v, g.Conn(r)) {
 			delete(r.Header, clientCertField)
 			delete(r.Header, clientCertChainField)
+		}
+	}
+	for _, name := range clientCertMisspelt {
+		if r.Header[name] != nil {
+			delete(r.Header, name)
 		}
 	}
 	if v.Site == nil || v.Site.ClientAuth != None || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {

@@ -175,7 +175,7 @@ func TestClientCertFieldsAreRemoved(t *testing.T) {
 	w := newWorld(t, trust)
 	srv := newServer(w.g, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		for name := range r.Header {
-			if strings.HasPrefix(name, "Client-Cert") {
+			if strings.HasPrefix(strings.ReplaceAll(name, "_", "-"), "Client-") {
 				io.WriteString(rw, name+" ")
 			}
 		}
@@ -183,10 +183,14 @@ func TestClientCertFieldsAreRemoved(t *testing.T) {
 	srv.ConnContext = w.g.OnListener("public")
 	addr := serveTLS(t, w.g, srv)
 	fields := []string{"client-cert", sf(w.client.Certificate[0]), "CLIENT-CERT-CHAIN", sf(w.ca1.Root().Raw)}
+	underscored := []string{"client_cert", "x", "Client_Cert-Chain", "x", "client_cert_chain", "x", "CLIENT-CERT_CHAIN", "x"}
 	for _, proto := range protos {
 		gateway := gatewayLine(t, addr, proto, "a.test")
 		if a := gateway.get("staff.test", fields...); !strings.Contains(a.body, "Client-Cert ") || !strings.Contains(a.body, "Client-Cert-Chain ") {
 			t.Errorf("%s: a trusted gateway's fields do not arrive: %d %q", proto, a.status, a.body)
+		}
+		if a := gateway.get("staff.test", append(underscored, fields...)...); a.status != 200 || strings.Contains(a.body, "_") {
+			t.Errorf("%s: a trusted gateway passes on what its client made up: %d %q", proto, a.status, a.body)
 		}
 		staff := (&caller{addr: addr, sni: "staff.test", proto: proto, tls: tls.Config{Certificates: []tls.Certificate{w.client}}}).open(t)
 		for what, a := range map[string]answer{
@@ -195,6 +199,9 @@ func TestClientCertFieldsAreRemoved(t *testing.T) {
 			"a stranger with a certificate":  staff.get("staff.test", fields...),
 			"a stranger, the chain alone":    staff.get("staff.test", fields[2:]...),
 			"a gateway, the chain to a.test": gateway.get("a.test", fields[2:]...),
+			// CGI and its kin make one variable of both spellings (RFC 3875 section 4.1.18).
+			"a stranger, with underscores": staff.get("a.test", underscored...),
+			"a gateway, with underscores":  gateway.get("a.test", underscored...),
 		} {
 			if a.status != 200 || a.body != "" {
 				t.Errorf("%s: %s: %d %q arrives", proto, what, a.status, a.body)

@@ -55,9 +55,12 @@ func verdict(r Reason, s *Site, status uint16) Verdict {
 	return Verdict{Reason: r, Site: s, status: status}
 }
 
-// Answer returns the verdict of a reason that stands beside the decision table (405, 425, 500).
+// Answer returns the verdict of a reason that stands beside the decision table (405, 425, 500), and of WrongListener for servers that
+// know of a connection's listener what the table cannot know. Every other reason is answered as NoFacts.
 func Answer(r Reason) Verdict {
 	switch r {
+	case WrongListener:
+		return verdict(WrongListener, nil, 421)
 	case EarlyData:
 		return verdict(r, nil, 425)
 	case MethodNotSupported:

@@ -32,6 +32,9 @@ func TestReasonWords(t *testing.T) {
 			t.Errorf("Answer(%v) is %d %v, want %d", r, v.Status(), v.Kind(), want)
 		}
 	}
+	if v := Answer(WrongListener); v.Status() != 421 || v.Kind() != Misdirected || v.Close {
+		t.Errorf("Answer(%v) is %+v", WrongListener, v)
+	}
 }
 
 func TestClientAuthWords(t *testing.T) {

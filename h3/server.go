@@ -62,8 +62,9 @@ type Server struct {
 	// count as requests. 0: 2 minutes; negative: no limit.
 	IdleTimeout time.Duration
 	// EarlyData accepts requests in 0-RTT packets, which others may replay (RFC 8470). Sites with client authentication
-	// answer them 425. Handlers find such requests by Request.TLS.HandshakeComplete being false. Until the handshake is complete
-	// a source address may be forged: a listener with trusted gateways is better left without early data.
+	// answer them 425, and a guard without sites those of clients that have shown a certificate. Handlers find such requests
+	// by Request.TLS.HandshakeComplete being false. Until the handshake is complete a source address may be forged: a
+	// listener with trusted gateways is better left without early data.
 	EarlyData bool
 	// Logger receives what is worth knowing of connections, at level debug, and panics of handlers. nil: slog.Default()
 	// for panics, nothing else.

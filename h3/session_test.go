@@ -282,6 +282,41 @@ func TestEarlyData(t *testing.T) {
 	}
 }
 
+// TestEarlyDataWithoutSites: a replayed request would act with the client's certificate there, too. Who has shown none can act for
+// nobody.
+func TestEarlyDataWithoutSites(t *testing.T) {
+	w := newWorld(t)
+	w.config = usher.Config{VerifierID: "staff", Logger: w.config.Logger}
+	w.server.EarlyData = true
+	w.server.Listener = ""
+	w.server.TLSConfig = &tls.Config{
+		Certificates: []tls.Certificate{w.ca.Server(t, "open.example")},
+		ClientAuth:   tls.VerifyClientCertIfGiven,
+		ClientCAs:    w.staff.Pool(),
+	}
+	w.serve(t)
+	for _, test := range []struct {
+		name   string
+		config *tls.Config
+		status int
+	}{
+		{"with a certificate", w.withCert(t, "open.example"), 425},
+		{"without", w.tls("open.example"), 200},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, res := early(t, w, test.config, "open.example")
+			<-c.QUIC.HandshakeComplete()
+			if !c.QUIC.ConnectionState().Used0RTT || res == nil {
+				t.Fatal("no early data")
+			}
+			if res.Status != test.status {
+				t.Errorf("%d in early data, want %d", res.Status, test.status)
+			}
+			wantStatus(t, c, "open.example", 200)
+		})
+	}
+}
+
 // TestEarlyDataSettings: early data that was sent under a larger limit is not accepted.
 func TestEarlyDataSettings(t *testing.T) {
 	w := newWorld(t)

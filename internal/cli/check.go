@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -17,17 +18,18 @@ func (s *session) check() *cobra.Command {
 		Long: `Check a configuration file without running it, and say
 
   - every mistake, as file:line:column with a hint;
-  - every hazard: what is legal but surprising;
+  - every hazard: what is legal but surprising; a hazard that makes nothing less safe is a note;
   - which sites browsers would serve over one connection (they do that where two hosts lead to one listener over HTTP/2
     or HTTP/3 and one certificate covers both), and what would be answered there.
 
 Files that the configuration names are read; nothing is written, and no certificate is issued into the state folder.
 
-Exit code: 0 all is well; 1 there are hazards; 2 the configuration is invalid.
+Exit code: 0 all is well; 1 there are hazards; 2 the configuration is invalid. With --fail-on warning notes alone are no
+reason for 1, such as the one that a wildcard cannot be listed in ORIGIN frames; with --fail-on never nothing is.
 
 With --json: an object with
   file, result        result is ok, hazards or invalid
-  errors, hazards     lists of {file, line, column, path, message, hint}; hazards have a kind too
+  errors, hazards     lists of {file, line, column, path, message, hint}; hazards have a kind and a severity too
   shared_connections  a list of sets of pairs of sites: every site of connection_for with every other site of
                       request_for. listener; client_certificate (with or without, where it matters, else empty);
                       example, an authority that is asked for; answer {status, reason, waived}; fresh_connection, what
@@ -35,12 +37,14 @@ With --json: an object with
   origin_frames       a list of {listener, connection_for, origins, silence, capped}: how many origins the ORIGIN frame of
                       connections for these sites lists, or why none is sent`,
 		Example: `  usher check
-  usher check -c /etc/usher/usher.yaml --json`,
+  usher check -c /etc/usher/usher.yaml --json
+  usher check --fail-on warning                   # before a reload, or in CI`,
 		Args: noArgs,
 	}
 	file := configFlag(c)
 	asJSON := c.Flags().Bool("json", false, "write one JSON object")
 	all := c.Flags().Bool("all", false, "name every site and every hazard, however many there are")
+	failOn := choiceFlag(c, "fail-on", "least `SEVERITY` for exit code 1, or never", string(config.Note), string(config.Warning), "never")
 	c.RunE = func(*cobra.Command, []string) error {
 		r := checkFile(*file)
 		if *asJSON {
@@ -50,7 +54,7 @@ With --json: an object with
 		} else {
 			s.printCheck(r, *all)
 		}
-		return r.exit()
+		return r.exit(failOn.value)
 	}
 	return c
 }
@@ -109,12 +113,19 @@ func (r checked) result() string {
 	return "ok"
 }
 
-func (r checked) exit() error {
+// warned reports whether there is more than notes.
+func (r checked) warned() bool {
+	return r.lost() || slices.ContainsFunc(r.loaded.Hazards, func(h config.Hazard) bool { return h.Kind.Severity() != config.Note })
+}
+
+func (r checked) exit(failOn string) error {
 	switch r.result() {
 	case "invalid":
 		return &ExitError{Code: exitInvalid}
 	case "hazards":
-		return &ExitError{Code: exitFailed}
+		if failOn == string(config.Note) || failOn == string(config.Warning) && r.warned() {
+			return &ExitError{Code: exitFailed}
+		}
 	}
 	return nil
 }

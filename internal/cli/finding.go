@@ -10,14 +10,19 @@ import (
 // Without --all this many hazards are named.
 const mostHazards = 20
 
-// printHazards writes hazards, the first ones if not all are wanted; more says what names the others.
+// printHazards writes hazards, the first ones if not all are wanted; more says what names the others. word stands before those that
+// are no notes.
 func printHazards(w io.Writer, p palette, word string, list []config.Hazard, all bool, more string) {
 	for i, h := range list {
 		if !all && i >= mostHazards {
 			fmt.Fprintf(w, "and %s (%s)\n", counted(len(list)-i, "more hazard", "more hazards"), more)
 			return
 		}
-		printFinding(w, p, p.warn(word), finding{h.File, h.Line, h.Column, h.Path, h.Message, h.Hint})
+		marked := p.warn(word)
+		if h.Kind.Severity() == config.Note {
+			marked = p.faint("note:")
+		}
+		printFinding(w, p, marked, finding{h.File, h.Line, h.Column, h.Path, h.Message, h.Hint})
 	}
 }
 
@@ -32,7 +37,8 @@ type finding struct {
 }
 
 type hazardObject struct {
-	Kind string `json:"kind"`
+	Kind     string          `json:"kind"`
+	Severity config.Severity `json:"severity"`
 	finding
 }
 

@@ -136,7 +136,7 @@ func (r checked) object() checkObject {
 	}
 	if r.loaded != nil {
 		for _, h := range r.loaded.Hazards {
-			o.Hazard = append(o.Hazard, hazardObject{string(h.Kind), finding{h.File, h.Line, h.Column, h.Path, h.Message, h.Hint}})
+			o.Hazard = append(o.Hazard, hazardObject{string(h.Kind), h.Kind.Severity(), finding{h.File, h.Line, h.Column, h.Path, h.Message, h.Hint}})
 		}
 	}
 	for _, x := range r.shares {

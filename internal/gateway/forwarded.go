@@ -38,14 +38,15 @@ func (x *exchange) forward() {
 }
 
 // ours reports whether a field is for gateways alone to send. Many a server takes Client_Cert for Client-Cert (RFC 3875 section
-// 4.1.18 maps both to one variable), so the spelling with underscores is ours too, and nobody needs it.
+// 4.1.18 maps both to one variable), and PHP takes Client.Cert for it too, so the spellings with underscores and dots are ours as
+// well, and nobody needs them.
 func ours(name string) bool {
 	if len(name) == 0 || name[0] != 'x' && name[0] != 'f' && name[0] != 'c' {
 		return false
 	}
 	spelled := name
-	if strings.Contains(name, "_") {
-		spelled = strings.ReplaceAll(name, "_", "-")
+	if strings.IndexByte(name, '_') >= 0 || strings.IndexByte(name, '.') >= 0 {
+		spelled = dashed.Replace(name)
 	}
 	switch {
 	case strings.HasPrefix(spelled, "x-forwarded-"), spelled == "forwarded", spelled == "x-real-ip":
@@ -54,6 +55,8 @@ func ours(name string) bool {
 	// Under their proper names the guard decides about these.
 	return spelled != name && (spelled == "client-cert" || spelled == "client-cert-chain")
 }
+
+var dashed = strings.NewReplacer("_", "-", ".", "-")
 
 // honest returns trailers without what is for gateways alone to say: some servers take trailers for header fields.
 func honest(trailers message.Fields) message.Fields {

@@ -226,8 +226,21 @@ func (c *h2conn) leave() {
 	} else {
 		c.session.GoAway()
 	}
+	c.tell()
+}
+
+// goAway is leave that is content to wait for the client's answer.
+func (c *h2conn) goAway() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.session.GoAway()
+	c.tell()
+}
+
+// tell sends what the session has to say, in another goroutine: one client that does not read must not keep the others from being told.
+// The lock is held.
+func (c *h2conn) tell() {
 	if !c.writing && !c.broken && !c.mute && c.session.Pending() {
-		// In another goroutine: one client that does not read must not keep the others from being told.
 		c.writing = true
 		go c.writeOn(nil)
 		return

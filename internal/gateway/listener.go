@@ -38,7 +38,7 @@ type door struct {
 	https bool
 	// altSvc is what ordinary responses advertise; empty: nothing. A reload may change it.
 	altSvc atomic.Pointer[string]
-	// gone says that a reload took the listener out of the table.
+	// gone says that a reload took the listener out of the table, or gave its name to another one.
 	gone atomic.Bool
 }
 
@@ -48,6 +48,7 @@ type front struct {
 	serve    func() error
 	shutdown func(context.Context) error // graceful, as long as the context lasts
 	close    func()                      // at once
+	reloaded func()                      // there is a new table; nil: nothing is to be done then
 	served   chan struct{}               // closed when serve has returned
 }
 
@@ -129,6 +130,7 @@ func (l *listener) newTCP() *front {
 			lent.Close()
 			srv.close()
 		},
+		reloaded: srv.tellMisled,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/usher-http/usher"
+	"github.com/usher-http/usher/authority"
 	"github.com/usher-http/usher/internal/message"
 )
 
@@ -25,11 +26,17 @@ func usherRequest(r *message.Request) usher.Request {
 // is in the exchange already.
 func (x *exchange) admit() *route {
 	g := x.entry.gateway
-	if d := x.entry.door; d.gone.Load() && !d.https {
-		// The table knows nothing of this listener any more, and a plaintext connection has no facts of its own.
-		x.out.Last()
-		x.fail(http.StatusServiceUnavailable)
-		return nil
+	if d := x.entry.door; d.gone.Load() {
+		// The table does not know this listener any more.
+		if !d.https {
+			// A plaintext connection has no facts of its own.
+			x.out.Last()
+			x.fail(http.StatusServiceUnavailable)
+			return nil
+		}
+		if x.verdict.Served() {
+			x.verdict = authority.Answer(authority.WrongListener)
+		}
 	}
 	g.metrics.verdict(x.verdict, x.conn, x.proto)
 	if !x.verdict.Served() {

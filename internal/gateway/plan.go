@@ -53,6 +53,9 @@ func (n *listener) takeOver(ctx context.Context, old *listener) error {
 		return fmt.Errorf("listener %q: it cannot be renamed from %q while it serves h3, whose connections live on its UDP socket"+
 			"\n    hint: keep the name, or restart the gateway", n.name, old.name)
 	}
+	if old.door != nil && old.name == n.name && old.https == n.https {
+		n.door = old.door // servers that stay must hear of what becomes of the listener
+	}
 	if n.spec.H1 || n.spec.H2 {
 		n.socket.tcp = old.socket.tcp
 	}
@@ -65,7 +68,7 @@ func (n *listener) takeOver(ctx context.Context, old *listener) error {
 	switch {
 	case n.socket.tcp == nil:
 	case old.tcp != nil && old.tcp.key == n.key():
-		n.tcp, n.door = old.tcp, old.door
+		n.tcp = old.tcp
 	default:
 		n.tcp = n.newTCP()
 	}
@@ -86,14 +89,22 @@ func (p *plan) undo() {
 	}
 }
 
-// setGone marks the doors of plaintext listeners whose name the new table does not have as such.
+// setGone marks the doors of listeners that go and whose connections the new table would not refuse by itself.
 func (p *plan) setGone(gone bool) {
 	for _, old := range p.gateway.listeners {
-		stays := slices.ContainsFunc(p.loaded.Listeners, func(in *config.Listener) bool {
-			return in.Name == old.name && in.Scheme == authority.HTTP
-		})
-		old.gone.Store(gone && !stays)
+		old.gone.Store(gone && p.mistakes(old))
 	}
+}
+
+// mistakes reports whether the new table would take connections of old for those of another listener, since that has the name now. Of
+// plaintext connections it knows too little even where no listener has the name.
+func (p *plan) mistakes(old *listener) bool {
+	i := slices.IndexFunc(p.loaded.Listeners, func(in *config.Listener) bool { return in.Name == old.name })
+	if i < 0 {
+		return !old.https
+	}
+	in := p.loaded.Listeners[i]
+	return place(in) != place(old.spec) || (in.Scheme == authority.HTTPS) != old.https
 }
 
 // commit starts what is new and takes out of service what is not needed any more. It cannot fail.

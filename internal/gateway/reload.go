@@ -81,11 +81,23 @@ func (g *Gateway) apply(ctx context.Context, l *config.Loaded) error {
 	g.rules.Store(&rules{logger: compiled.Logger, access: newAccessLog(g.output, l.Log), timeouts: l.Timeouts})
 	g.loaded, g.compiled = l, compiled
 	p.commit()
+	g.tellReloaded()
 	g.metrics.certificates(compiled.Sites)
 	g.metrics.lastReload.Set(float64(g.options.Clock().Unix()))
 	retire(old)
 	g.keepLastGood(l)
 	return nil
+}
+
+// tellReloaded has every server look at its connections, in the background: there may be many.
+func (g *Gateway) tellReloaded() {
+	for _, l := range g.listeners {
+		for _, f := range l.fronts() {
+			if f.reloaded != nil {
+				g.leaving.Go(f.reloaded)
+			}
+		}
+	}
 }
 
 func retire(c usher.Config) {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -9,7 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"golang.org/x/net/http2"
+
+	"github.com/usher-http/usher/internal/rawh2"
 	"github.com/usher-http/usher/internal/testenv"
 )
 
@@ -261,6 +266,110 @@ func TestPlaintextConnectionsOfAListenerThatIsGone(t *testing.T) {
 	r.reloadText(t, strings.Replace(basic, "name: plain", "name: second", 1))
 	if !door.gone.Load() {
 		t.Error("a listener that went is not gone")
+	}
+}
+
+// Those that rest are told as well, and nobody else is.
+func TestReloadTellsConnectionsThatAdvertisedTooMuch(t *testing.T) {
+	f := newFolder(t)
+	r := f.start(t, basic)
+	open := func(sni string) *rawh2.Conn {
+		nc, err := tls.Dial("tcp", r.addr(t, "tls"), &tls.Config{ServerName: sni, RootCAs: f.ca.Pool(), NextProtos: []string{"h2"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		nc.SetDeadline(time.Now().Add(patience))
+		c, err := rawh2.New(nc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res, err := c.Do(rawh2.Get("https", sni, "/"), nil); err != nil || res.Status != 200 {
+			t.Fatal(res, err)
+		}
+		return c
+	}
+	misled, other := open("a.test.example"), open("own.test.example")
+	r.reloadText(t, strings.Replace(basic, "site own", "new own", 1))
+	if err := misled.Ping(); err != nil || misled.GoneAway() != nil {
+		t.Fatalf("after a reload that takes nothing away: %v, %v", misled.GoneAway(), err)
+	}
+	r.reloadText(t, strings.Replace(basic, "  - name: b\n", "  - name: b\n    coalesce: false\n", 1))
+	if g, err := misled.WaitGoAway(); err != nil || g.Code != http2.ErrCodeNo {
+		t.Errorf("%v, %v; want GOAWAY with NO_ERROR", g, err)
+	}
+	if err := other.Ping(); err != nil || other.GoneAway() != nil {
+		t.Errorf("the other connection: %v, %v", other.GoneAway(), err)
+	}
+}
+
+// A connection is on the listener that it came by. That another one has its name now opens nothing to it.
+func TestReloadThatGivesNamesToOthers(t *testing.T) {
+	free := func() string {
+		l, err := net.Listen("tcp", testenv.LoopbackAny(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		return l.Addr().String()
+	}
+	here, there := free(), free()
+	text := func(here, there string) string {
+		return `
+listeners:
+  - {name: inside, address: "` + here + `", public_ports: [443], protocols: [h1, h2]}
+  - {name: outside, address: "` + there + `", public_ports: [443], protocols: [h1, h2]}
+sites:
+  - hosts: [a.test.example]
+    listeners: [inside]
+    tls: {certificates: [{certificate: shared.pem, key: shared.key}]}
+    routes: [{path: /, respond: {body: "inside"}}]
+`
+	}
+	for name, next := range map[string]string{
+		"swapped": text(there, here),
+		"moved":   text("127.0.0.1:0", there),
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFolder(t)
+			r := f.start(t, text(here, there))
+			nc, err := tls.Dial("tcp", here, &tls.Config{ServerName: "a.test.example", RootCAs: f.ca.Pool(), NextProtos: []string{"h2"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			nc.SetDeadline(time.Now().Add(patience))
+			c, err := rawh2.New(nc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res, err := c.Do(rawh2.Get("https", "a.test.example", "/"), nil); err != nil || string(res.Body) != "inside" {
+				t.Fatal(res, err)
+			}
+			r.reloadText(t, next)
+			// The connection is told to go away. What it asks before it has heard that is judged.
+			res, err := c.Do(rawh2.Get("https", "a.test.example", "/"), nil)
+			switch {
+			case err != nil:
+				t.Skip("it was too late: ", err)
+			case res.Reset == nil && (res.Status != 421 || strings.Contains(string(res.Body), "inside")):
+				t.Errorf("%d %s", res.Status, res.Body)
+			case res.Reset == nil:
+				r.log.wait(t, "verdict", "misdirected", "reason", "wrong_listener", "listener", "inside")
+			}
+		})
+	}
+}
+
+// A server that stays when the one beside it is made anew is told, too.
+func TestDoorsStayWithTheirListener(t *testing.T) {
+	r := newFolder(t).start(t, basic)
+	doors := []*door{r.listeners[0].door, r.listeners[1].door}
+	r.reloadText(t, basic+"\ntimeouts: {idle: 33s}\n")
+	for i, d := range doors {
+		if r.listeners[i].door != d {
+			t.Errorf("listener %s has another door", d.name)
+		}
 	}
 }
 

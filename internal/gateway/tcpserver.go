@@ -329,6 +329,18 @@ func (s *tcpServer) tellAll(closeSilent bool) {
 	}
 }
 
+// tellMisled has connections that were told of origins which a reload has taken away end gracefully.
+func (s *tcpServer) tellMisled() {
+	s.mu.Lock()
+	conns := slices.Collect(maps.Keys(s.conns))
+	s.mu.Unlock()
+	for _, c := range conns {
+		if c, ok := c.(*h2conn); ok && c.facts.MustLeave() {
+			c.goAway()
+		}
+	}
+}
+
 // close ends everything at once.
 func (s *tcpServer) close() {
 	s.mu.Lock()

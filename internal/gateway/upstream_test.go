@@ -51,7 +51,8 @@ func TestUpstreamSeesWhatTheClientSent(t *testing.T) {
 			c := r.client(t, proto, "tls", "a.test.example")
 			req := c.request(t, "GET", "a.test.example", "/x%2Fy//z?a=1;b=%zz", nil)
 			for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port",
-				"X-Real-Ip", "Client-Cert", "Client-Cert-Chain", "Client_cert", "Client_cert-Chain", "X_forwarded_for", "X-Forwarded_proto", "X_real_ip"} {
+				"X-Real-Ip", "Client-Cert", "Client-Cert-Chain", "Client_cert", "Client_cert-Chain", "X_forwarded_for", "X-Forwarded_proto", "X_real_ip",
+				"Client.cert", "Client-Cert.chain", "X.forwarded.for", "X.real-Ip"} {
 				req.Header.Set(name, "forged")
 			}
 			a := c.do(t, req).want(t, 200, "")
@@ -73,6 +74,10 @@ func TestUpstreamSeesWhatTheClientSent(t *testing.T) {
 				"X_forwarded_for":   "",
 				"X-Forwarded_proto": "",
 				"X_real_ip":         "",
+				"Client.cert":       "", // as PHP would read it
+				"Client-Cert.chain": "",
+				"X.forwarded.for":   "",
+				"X.real-Ip":         "",
 			} {
 				if have := strings.Join(got.Header[name], "|"); have != want {
 					t.Errorf("%s: %q, want %q", name, have, want)

@@ -49,7 +49,7 @@ const (
 	CertificateExpiry Kind = "certificate_expiry"
 	// The wildcard host of a site stands over a host of a site with `coalesce: false`.
 	WildcardOverOwn Kind = "wildcard_over_own_connections"
-	// The origins of a site cannot be listed in an ORIGIN frame. This is information: nothing is less safe for it.
+	// The origins of a site cannot be listed in an ORIGIN frame. It is a note.
 	NotAdvertisable Kind = "not_advertisable"
 	// Sites that share a host under several ports differ in policy, and the handshake knows no port.
 	PortsDiffer Kind = "ports_differ_in_policy"
@@ -63,6 +63,21 @@ const (
 	TrustsEveryone Kind = "trusts_everyone"
 )
 
+// A Severity says how much a hazard matters.
+type Severity string
+
+const (
+	Note    Severity = "note" // information: nothing is less safe for it
+	Warning Severity = "warning"
+)
+
+func (k Kind) Severity() Severity {
+	if k == NotAdvertisable {
+		return Note
+	}
+	return Warning
+}
+
 // A Hazard is legal but surprising.
 type Hazard struct {
 	Kind         Kind
@@ -73,13 +88,9 @@ type Hazard struct {
 	Hint         string // empty: none
 }
 
-// String prints the hazard as [Error] prints an error, with the word warning, or note where it is information alone.
+// String prints the hazard as [Error] prints an error, with its severity before the message.
 func (h Hazard) String() string {
-	word := "warning: "
-	if h.Kind == NotAdvertisable {
-		word = "note: "
-	}
-	return diagnostic(h.File, h.Line, h.Column, word+h.Message, h.Hint)
+	return diagnostic(h.File, h.Line, h.Column, string(h.Kind.Severity())+": "+h.Message, h.Hint)
 }
 
 func diagnostic(file string, line, column int, message, hint string) string {
