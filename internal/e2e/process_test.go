@@ -198,7 +198,12 @@ var adminClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: tru
 // command runs a program to its end and returns what it printed. It may take as long as the patience.
 func command(t testing.TB, dir, stdin, name string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	return commandWithin(t, patience, dir, stdin, name, args...)
+}
+
+func commandWithin(t testing.TB, limit time.Duration, dir, stdin, name string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir

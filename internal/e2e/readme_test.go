@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 const runMark = "<!-- run -->"
@@ -62,7 +63,8 @@ func TestReadme(t *testing.T) {
 			if strings.Contains(block, "go test") || strings.Contains(block, "make test") {
 				t.Skip("the command that runs the tests is the one that runs this one")
 			}
-			out, errs, code := command(t, dir, "", "sh", "-e", "-c", block)
+			const building = 5 * time.Minute // all of the module is compiled anew, since it is in another folder
+			out, errs, code := commandWithin(t, building, dir, "", "sh", "-e", "-c", block)
 			if code != 0 {
 				t.Errorf("exit %d\n%s%s", code, out, errs)
 			}
