@@ -6,7 +6,8 @@
 
 	// One slip of the fingers is forgiven in words of four letters and more.
 	const near = (a, b) => {
-		if (Math.min(a.length, b.length) < 4 || Math.abs(a.length - b.length) > 1 || /^\d/.test(a)) return false;
+		const short = Math.min(a.length, b.length);
+		if (short < 3 || short < 4 && (a.length === b.length || a[0] !== b[0]) || Math.abs(a.length - b.length) > 1 || /^\d/.test(a)) return false;
 		let i = 0, j = 0;
 		while (i < a.length && a[i] === b[i]) i++;
 		while (j < a.length - i && j < b.length - i && a[a.length - 1 - j] === b[b.length - 1 - j]) j++;
