@@ -2,8 +2,12 @@ package gateway
 
 import (
 	"io"
+	"net/http"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/usher-http/usher/statuscode"
 )
 
 // TestGuideTriesFields: what a status is not complete without comes through to the client in every protocol, and nothing comes that the
@@ -23,6 +27,19 @@ sites:
 		t.Run(proto, func(t *testing.T) {
 			c := r.client(t, proto, "tls", "a.test.example")
 			try := func(code string) answer { return c.get(t, "a.test.example", "/status/try/"+code) }
+
+			for _, code := range statuscode.All() {
+				a, want := try(strconv.Itoa(code.Number)), code.Number
+				switch {
+				case want == http.StatusSwitchingProtocols:
+					want = http.StatusNotImplemented
+				case want < 200:
+					want = http.StatusOK
+				}
+				if a.StatusCode != want || (a.text == "") == (code.Content() || !code.Final()) {
+					t.Errorf("%d: %d with %q", code.Number, a.StatusCode, a.text)
+				}
+			}
 
 			// RFC 9110 section 15.5.22: "The server MUST send an Upgrade header field in a 426 response". RFC 9113 section 8.2.2: "An
 			// endpoint MUST NOT generate an HTTP/2 message containing connection-specific header fields"; RFC 9114 section 4.2 says the same.

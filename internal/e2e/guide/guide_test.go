@@ -179,6 +179,25 @@ func TestKeyboard(t *testing.T) {
 	p.check(base)
 }
 
+// TestNothingFound: the script leaves what the server has said of a search as it is.
+func TestNothingFound(t *testing.T) {
+	b := newBrowser(t)
+	base := serve(t)
+	for _, v := range []view{desk, plain} {
+		p := b.newPage(v)
+		for query, want := range map[string]string{
+			"?q=zzz": "Nothing found for “zzz”, , true", "?q=teapot&class=5": "Nothing found for “teapot”, 418, true",
+		} {
+			p.open(base + query)
+			if got := p.str(count + ` + ", " + ` + shown + ` + ", " + document.querySelector("#none").hidden`); got != want {
+				t.Errorf("%s, %v: %q, want %q", query, v, got, want)
+			}
+		}
+		p.check(base)
+		p.close()
+	}
+}
+
 // TestWithoutScript does the same with JavaScript switched off.
 func TestWithoutScript(t *testing.T) {
 	b := newBrowser(t)

@@ -19,7 +19,7 @@
 
 	const list = () => {
 		const form = $(".search")[0], input = $("#q")[0];
-		if (!form || $(".group[aria-label]").length) return;
+		if (!form || $(".group[aria-label], .empty:not(#none)").length) return; // the server has searched: Enter asks it again
 		const rows = $(".row").map(row => ({row, known: words(row.dataset.words)}));
 		const all = rows.length > 60; // the server has left nothing out
 		let chosen = "0";
