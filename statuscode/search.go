@@ -103,7 +103,7 @@ func (f *field) fits(term string) int {
 		switch {
 		case w == term:
 			return fitsWhole
-		case len(term) >= 3 && strings.HasPrefix(w, term):
+		case len(term) >= 3 && strings.HasPrefix(w, term), w[0] == term[0] && stem(w) == stem(term):
 			best = max(best, fitsStart)
 		case f.worth > inText && best < fitsNear && near(term, w):
 			best = fitsNear
@@ -112,14 +112,24 @@ func (f *field) fits(term string) int {
 	return best
 }
 
+// stem takes off what English puts behind a word, so that caching finds caches, and redirected finds redirect.
+func stem(w string) string {
+	for _, end := range [...]string{"ing", "ed", "es", "s", "e"} {
+		if s, found := strings.CutSuffix(w, end); found && len(s) >= 4 {
+			return s
+		}
+	}
+	return w
+}
+
 // near reports whether two words differ by a slip of the fingers: one letter wrong, missing, doubled or swapped with its
-// neighbour in words of four to seven letters, two in longer ones.
+// neighbour in words of four to seven letters, two in longer ones; of three letters the fourth may be missing.
 func near(a, b string) bool {
 	most := 0
 	switch n := min(len(a), len(b)); {
 	case n >= 8:
 		most = 2
-	case n >= 4:
+	case n >= 4, n == 3 && max(len(a), len(b)) == 4:
 		most = 1
 	}
 	if most == 0 || a[0] != b[0] && most < 2 || len(a)-len(b) > most || len(b)-len(a) > most {

@@ -37,6 +37,8 @@ func TestSearch(t *testing.T) {
 		{"payload too large", "413"},
 		{"websocket", "101 426"},
 		{"423", "423"},
+		{"too mny requests", "429"},
+		{"permanently redirected", "301 308"},
 		{"", ""},
 		{" \t", ""},
 		{"zzz", ""},
@@ -48,6 +50,21 @@ func TestSearch(t *testing.T) {
 		if got := numbers(Search(test.query)); got != test.want {
 			t.Errorf("%q: %s, want %s", test.query, got, test.want)
 		}
+	}
+}
+
+// TestSearchForms: a word finds what its other forms find, and not just the one text that has it so.
+func TestSearchForms(t *testing.T) {
+	for _, test := range []struct{ query, first string }{
+		{"redirects", "307 308 301 302 303"}, {"redirected", "307 308 301 302 303"}, {"redirecting", "307 308 301 302 303"},
+		{"locking", "423"}, {"locks", "423"}, {"uploading", "104 100"},
+	} {
+		if got := numbers(Search(test.query)); !strings.HasPrefix(got+" ", test.first+" ") {
+			t.Errorf("%q finds %s, want %s first", test.query, got, test.first)
+		}
+	}
+	if got := Search("caching"); len(got) < 10 || got[0].Number == 408 {
+		t.Errorf("%q finds %s", "caching", numbers(got))
 	}
 }
 

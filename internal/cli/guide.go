@@ -124,7 +124,7 @@ func (s *session) guideExport() *cobra.Command {
 		Short: "Write the guide as files, for any web server",
 		Long: `Write the guide as files into a folder, which is made if it is not there: index.html, a page for each code, and the JSON as
 api/codes.json and api/codes/421.json. The pages work from a web server and from a disk. Files of an older export are replaced,
-others are left alone.`,
+others are left alone, and where one of the same name is not the guide's nothing is written.`,
 		Example: `  usher guide export site`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {

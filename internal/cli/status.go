@@ -19,7 +19,7 @@ func (s *session) status() *cobra.Command {
 what a client does when it arrives, examples, and what it is confused with. With words: search names, topics and texts; a letter
 or two may be wrong. One hit is shown in full.
 
-Long output goes through $PAGER on a terminal.
+Long output goes through $PAGER on a terminal, or less where that is not set.
 
 Exit code: 0 something was found; 1 nothing was; 2 the command line is invalid.
 

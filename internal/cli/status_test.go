@@ -118,6 +118,21 @@ func TestPager(t *testing.T) {
 	}
 }
 
+// TestPagerChosen: the last PAGER counts, an empty one too, and without any it is less.
+func TestPagerChosen(t *testing.T) {
+	for _, test := range []struct {
+		env  []string
+		want string
+	}{
+		{nil, "less"}, {[]string{"PAGERS=x", "HOME=/"}, "less"}, {[]string{"PAGER=more"}, "more"}, {[]string{"PAGER="}, ""},
+		{[]string{"PAGER=more", "PAGER=cat -n"}, "cat -n"},
+	} {
+		if got := (&session{env: test.env}).pager(); got != test.want {
+			t.Errorf("%q: %q, want %q", test.env, got, test.want)
+		}
+	}
+}
+
 // TestWatchMisdirected: what the page about 421 shows is a real misdirected request and its retry.
 func TestWatchMisdirected(t *testing.T) {
 	steps, err := watchMisdirected(t.Context())

@@ -100,9 +100,10 @@ func (x *exchange) inform(status int, f message.Fields) {
 	x.out.Inform(status, f)
 }
 
-// alternative is what the response may say of HTTP/3. A gateway in front is what clients connect to, not this one.
+// alternative is what the response may say of HTTP/3. A gateway in front is what clients connect to, not this one. In a 421 clients
+// have to ignore it (RFC 7838 section 6), whoever made the 421.
 func (x *exchange) alternative() string {
-	if !x.ordinary || x.proto == "h3" || x.conn == nil || !x.conn.Secure || x.conn.Trusted {
+	if !x.ordinary || x.status == http.StatusMisdirectedRequest || x.proto == "h3" || x.conn == nil || !x.conn.Secure || x.conn.Trusted {
 		return ""
 	}
 	return *x.entry.door.altSvc.Load()

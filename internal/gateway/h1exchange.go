@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -142,7 +143,7 @@ func (rq *h1exchange) Respond(status int, f message.Fields, end bool) error {
 		return rq.broken
 	}
 	unwanted := rq.leavesContent()
-	length := int64(-1)
+	length, options := int64(-1), ""
 	b := http1.AppendStatusLine(rq.out, status, http.StatusText(status))
 	for i := range f {
 		switch name := f[i].Name; {
@@ -150,7 +151,11 @@ func (rq *h1exchange) Respond(status int, f message.Fields, end bool) error {
 			if n, ok := message.ParseLength(f[i].Value); ok {
 				length = n
 			}
-		case !message.HopByHop(name): // who writes fields here has no say in those
+		case name == "upgrade" && status == http.StatusUpgradeRequired:
+			// "The server MUST send an Upgrade header field in a 426 response" (RFC 9110 section 15.5.22).
+			b, options = http1.AppendField(b, name, f[i].Value), "Upgrade, "
+		case !message.HopByHop(name), name == "proxy-authenticate" && status == http.StatusProxyAuthRequired:
+			// Who writes fields here has no say in the others. An upstream's have been taken out before.
 			b = http1.AppendField(b, name, f[i].Value)
 		}
 	}
@@ -158,9 +163,12 @@ func (rq *h1exchange) Respond(status int, f message.Fields, end bool) error {
 	rq.keep = rq.parser.Persistent && !rq.last && !unwanted && rq.framing != untilClose && !rq.c.leaving.Load()
 	switch {
 	case !rq.keep:
-		b = append(b, "Connection: close\r\n"...)
+		options += "close"
 	case rq.asked.Minor == 0:
-		b = append(b, "Connection: keep-alive\r\n"...)
+		options += "keep-alive"
+	}
+	if options = strings.TrimSuffix(options, ", "); options != "" {
+		b = http1.AppendField(b, "connection", options)
 	}
 	rq.out = append(b, "\r\n"...)
 	rq.complete = end

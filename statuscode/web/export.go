@@ -4,30 +4,38 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/usher-http/usher/statuscode"
 )
 
-// ErrForeign is the error of [Export] for a folder whose index.html it has not made.
-var ErrForeign = errors.New("the folder has an index.html that is not the guide's")
+// ErrForeign is the error of [Export] for a folder with a file that it would overwrite and has not made.
+var ErrForeign = errors.New("that is not the guide's")
+
+// index is the list, as a file.
+const index = "index.html"
 
 // Export writes the guide as files into a folder, which is made if it is not there: index.html, a page for each code, style sheet
 // and script, and the JSON API as api/codes.json and api/codes/421.json. They work from any web server and from a disk. What needs a
 // server that answers (the search through the texts, /try) is left out. Files of an older export are replaced, others are
 // left alone. It returns how many files it has written.
 func Export(dir string) (int, error) {
-	if err := ours(filepath.Join(dir, "index.html")); err != nil {
+	files := exported()
+	if err := foreign(dir, files); err != nil {
 		return 0, err
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "api", "codes"), 0o755); err != nil {
 		return 0, err
 	}
+	names := slices.Sorted(maps.Keys(files))
+	names = slices.Insert(slices.DeleteFunc(names, func(s string) bool { return s == index }), 0, index)
 	n := 0
-	for name, body := range exported() {
-		if err := os.WriteFile(filepath.Join(dir, filepath.FromSlash(name)), body, 0o644); err != nil {
+	for _, name := range names { // the index first: it marks the rest as the guide's, if not all of it gets written
+		if err := os.WriteFile(filepath.Join(dir, filepath.FromSlash(name)), files[name], 0o644); err != nil {
 			return n, err
 		}
 		n++
@@ -35,16 +43,21 @@ func Export(dir string) (int, error) {
 	return n, nil
 }
 
-// ours refuses an index.html of somebody else.
-func ours(index string) error {
-	old, err := os.ReadFile(index)
+// foreign refuses to overwrite what somebody else has made: an index.html without our mark, and beside none of ours anything.
+func foreign(dir string, files map[string][]byte) error {
+	old, err := os.ReadFile(filepath.Join(dir, index))
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case err == nil && strings.Contains(string(old), `<meta name="generator" content="usher guide">`):
 		return nil
-	case err != nil:
+	case err == nil:
+		return fmt.Errorf("the folder has an %s %w", index, ErrForeign)
+	case !errors.Is(err, fs.ErrNotExist):
 		return err
-	case !strings.Contains(string(old), `<meta name="generator" content="usher guide">`):
-		return ErrForeign
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if _, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(name))); err == nil {
+			return fmt.Errorf("the folder has the file %s %w", name, ErrForeign)
+		}
 	}
 	return nil
 }
@@ -53,7 +66,7 @@ func ours(index string) error {
 func exported() map[string][]byte {
 	p := newRenderer(true, false)
 	files := map[string][]byte{
-		"index.html":     p.list("", ""),
+		index:            p.list("", ""),
 		"api/codes.json": encode(briefs(statuscode.All())),
 	}
 	for name, a := range assets {

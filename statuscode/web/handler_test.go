@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/usher-http/usher/statuscode"
 )
@@ -118,6 +119,19 @@ func TestStatuses(t *testing.T) {
 		}
 		if w.StatusCode == 405 && w.Header.Get("Allow") == "" {
 			t.Errorf("%s %s: 405 without Allow", test.method, test.path)
+		}
+	}
+}
+
+// TestLongQueries: what is typed is on a page again, in several places, and must not make it heavy or no text.
+func TestLongQueries(t *testing.T) {
+	h := New(Options{})
+	for _, path := range []string{"/?q=%s", "/?class=%s", "/?q=zzz&class=%s", "/%s", "/%s9"} {
+		for _, typed := range []string{strings.Repeat("x", 9000), strings.Repeat("%C3%A9", 3000), strings.Repeat("%FF%00", 1000), strings.Repeat("9", 9000)} {
+			w, body := ask(t, h, "GET", strings.ReplaceAll(path, "%s", typed))
+			if w.StatusCode >= 500 || strings.Count(body, typed[:1]) > 4000 || strings.Count(body, "é") > 2000 || !utf8.ValidString(body) {
+				t.Errorf("%s with %.6s...: %d, %d bytes, text: %v", path, typed, w.StatusCode, len(body), utf8.ValidString(body))
+			}
 		}
 	}
 }

@@ -36,9 +36,9 @@ type codeGroup struct {
 // list makes the page for a query and a class, as they were typed.
 func (p *renderer) list(query, class string) []byte {
 	c, err := classOf(class)
-	l := listPage{frame: frame{Title: "HTTP status codes", Files: p.files, Home: true}, Query: strings.TrimSpace(query), Class: c}
+	l := listPage{frame: frame{Title: "HTTP status codes", Files: p.files, Home: true}, Query: shown(query), Class: c}
 	if err != nil {
-		l.Bad = class
+		l.Bad = shown(class)
 	}
 	l.Classes = append(l.Classes, classLink{Label: "All", Query: l.Query, Current: c == 0})
 	for _, each := range statuscode.Classes {
@@ -55,6 +55,12 @@ func (p *renderer) list(query, class string) []byte {
 		l.Groups = byClass(found)
 	}
 	return p.page("list", l)
+}
+
+// shown is what a page repeats of what was typed: as much as the search looks at, and nothing that is no text.
+func shown(typed string) string {
+	r := []rune(strings.ToValidUTF8(strings.TrimSpace(typed), "\uFFFD"))
+	return string(r[:min(len(r), 100)])
 }
 
 func byClass(codes []*statuscode.Code) []codeGroup {
@@ -81,7 +87,7 @@ type missingPage struct {
 
 // missing makes the page for a path that is none.
 func (p *renderer) missing(path string, err error) []byte {
-	m := missingPage{frame: frame{Title: "Not found", Files: p.files}, Asked: path}
+	m := missingPage{frame: frame{Title: "Not found", Files: p.files}, Asked: shown(path)}
 	switch {
 	case errors.Is(err, statuscode.ErrUnknown):
 		n, _ := strconv.Atoi(path)

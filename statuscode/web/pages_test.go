@@ -222,6 +222,35 @@ func TestExport(t *testing.T) {
 	}
 }
 
+// TestExportBesideOthers: nothing that somebody else has made is overwritten, whatever it is; what has another name is no obstacle.
+func TestExportBesideOthers(t *testing.T) {
+	for _, name := range []string{"404.html", "style.css", "api/codes.json"} {
+		dir := t.TempDir()
+		theirs := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(theirs), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(theirs, []byte("mine"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		n, err := Export(dir)
+		if data, _ := os.ReadFile(theirs); !errors.Is(err, ErrForeign) || n != 0 || string(data) != "mine" || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %d files, %v, %.20q", name, n, err, data)
+		}
+	}
+	dir := t.TempDir()
+	other := filepath.Join(dir, "robots.txt")
+	if err := os.WriteFile(other, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Export(dir); err != nil {
+		t.Error(err)
+	}
+	if data, _ := os.ReadFile(other); string(data) != "mine" {
+		t.Errorf("%q", data)
+	}
+}
+
 // TestWatch: what is watched is drawn, one client at a time, for the guide's own pages alone.
 func TestWatch(t *testing.T) {
 	var failure error

@@ -2,8 +2,10 @@ package web
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/usher-http/usher/statuscode"
 )
@@ -23,6 +25,10 @@ func (g *guide) try(w http.ResponseWriter, r *http.Request, path string) {
 	}
 	if !c.Final() {
 		g.tryInterim(w, r, c)
+		return
+	}
+	if c.Number == http.StatusUpgradeRequired && r.ProtoMajor > 1 {
+		plain(w, r, c.Number, story(c)+fmt.Sprintf("HTTP/%d has no Upgrade field, so this answer cannot name the protocol. Over HTTP/1.1 it does.\n", r.ProtoMajor))
 		return
 	}
 	for _, f := range fieldsOf[c.Number] {
@@ -47,27 +53,50 @@ func (g *guide) try(w http.ResponseWriter, r *http.Request, path string) {
 	}
 }
 
-// tryInterim sends the code, and then 200. Clients of HTTP/1.0 know no interim responses.
+// tryInterim sends the code with its own fields alone, and then 200. Clients of HTTP/1.0 know no interim responses.
 func (g *guide) tryInterim(w http.ResponseWriter, r *http.Request, c *statuscode.Code) {
 	if r.ProtoAtLeast(1, 1) {
-		fields := fieldsOf[c.Number]
-		for _, f := range fields {
-			w.Header().Add(f.name, f.value)
+		h := w.Header()
+		final := h.Clone()
+		clear(h)
+		for _, f := range fieldsOf[c.Number] {
+			h.Add(f.name, f.value)
 		}
 		w.WriteHeader(c.Number)
-		for _, f := range fields {
-			w.Header().Del(f.name)
-		}
+		clear(h)
+		maps.Copy(h, final)
 	}
 	tell(w, r, c, http.StatusOK)
 }
 
-// tryPart sends the first half of its text, whatever part was asked for.
+// tryPart sends the part of its text that is asked for, and the first half where that is none, or several.
 func (g *guide) tryPart(w http.ResponseWriter, r *http.Request, c *statuscode.Code) {
 	text := story(c)
-	half := len(text) / 2
-	w.Header().Set("Content-Range", fmt.Sprintf("bytes 0-%d/%d", half-1, len(text)))
-	plain(w, r, c.Number, text[:half])
+	first, last, ok := partOf(r.Header.Get("Range"), len(text))
+	if !ok {
+		first, last = 0, len(text)/2-1
+	}
+	w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, len(text)))
+	plain(w, r, c.Number, text[first:last+1])
+}
+
+// partOf reads a Range field with one range: bytes=0-9, bytes=10- or bytes=-5 (RFC 9110 section 14.1.2). It is not ok where that is
+// malformed or lies outside of the length.
+func partOf(field string, length int) (first, last int, ok bool) {
+	text, ok := strings.CutPrefix(field, "bytes=")
+	from, to, ok2 := strings.Cut(text, "-")
+	a, errA := strconv.ParseUint(from, 10, 31)
+	b, errB := strconv.ParseUint(to, 10, 31)
+	switch {
+	case !ok || !ok2:
+	case from == "" && errB == nil:
+		return max(length-int(b), 0), length - 1, b > 0
+	case errA == nil && to == "":
+		return int(a), length - 1, int(a) < length
+	case errA == nil && errB == nil:
+		return int(a), min(int(b), length-1), a <= b && int(a) < length
+	}
+	return 0, 0, false
 }
 
 // tell answers with the story of a code.
@@ -93,6 +122,7 @@ type fieldLine struct{ name, value string }
 // fieldsOf are the fields without which a status is not complete.
 var fieldsOf = map[int][]fieldLine{
 	103: {{"Link", "<../style.css>; rel=preload; as=style"}},
+	206: {{"ETag", `"usher"`}},
 	226: {{"IM", "feed"}},
 	300: {{"Link", `<../200>; rel="alternate"`}, {"Link", `<../300>; rel="alternate"`}},
 	304: {{"ETag", `"usher"`}},

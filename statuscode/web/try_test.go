@@ -99,6 +99,63 @@ func TestTryFields(t *testing.T) {
 	}
 }
 
+// TestTryPart: what is asked for is what comes, so that clients which go on with a download can be tested.
+func TestTryPart(t *testing.T) {
+	h := New(Options{})
+	_, half := ask(t, h, "GET", "/try/206")
+	_, rest := ask(t, h, "GET", "/try/206", "Range", fmt.Sprintf("bytes=%d-", len(half)))
+	whole := half + rest
+	n := len(whole)
+	if whole != story(statuscode.Lookup(206)) {
+		t.Errorf("the parts make %q", whole)
+	}
+	for field, want := range map[string]string{
+		"bytes=0-0": whole[:1], "bytes=5-9": whole[5:10], "bytes=-7": whole[n-7:], "bytes=-99999": whole, "bytes=3-99999": whole[3:],
+		"bytes=9-5": half, "bytes=99999-": half, "bytes=-0": half, "bytes=-": half, "bytes=a-b": half, "bytes=0-1,4-5": half, "bytes=": half,
+		"lines=0-1": half, "bytes=0-x": half, "bytes=+1-2": half, "bytes=-1-2": half, "0-1": half, "bytes=0-99999999999999999999": half,
+	} {
+		w, got := ask(t, h, "GET", "/try/206", "Range", field)
+		if w.StatusCode != 206 || got != want || w.ContentLength != int64(len(want)) {
+			t.Errorf("%q: %d %q, want %q", field, w.StatusCode, got, want)
+		}
+		first, last, length := 0, 0, 0
+		if _, err := fmt.Sscanf(w.Header.Get("Content-Range"), "bytes %d-%d/%d", &first, &last, &length); err != nil ||
+			length != n || last >= n || whole[first:last+1] != got {
+			t.Errorf("%q: %q for %q", field, w.Header.Get("Content-Range"), got)
+		}
+	}
+}
+
+// TestTryInterimFields: an interim answer has what belongs to it, and nothing of the final one.
+func TestTryInterimFields(t *testing.T) {
+	for _, c := range statuscode.Of(statuscode.Informational) {
+		if c.Number == 101 {
+			continue
+		}
+		w := &noted{ResponseRecorder: httptest.NewRecorder()}
+		New(Options{}).ServeHTTP(w, httptest.NewRequest("GET", fmt.Sprintf("/try/%d", c.Number), nil))
+		if len(w.sent) != 2 || len(w.sent[0]) != len(fieldsOf[c.Number]) {
+			t.Errorf("%d: %v", c.Number, w.sent)
+		}
+		if last := w.sent[len(w.sent)-1]; last.Get("Cache-Control") != "no-store" || last.Get("X-Content-Type-Options") != "nosniff" || last.Get("Link") != "" {
+			t.Errorf("after %d: %v", c.Number, last)
+		}
+	}
+}
+
+// noted keeps the fields of every header section.
+type noted struct {
+	*httptest.ResponseRecorder
+	sent []http.Header
+}
+
+func (r *noted) WriteHeader(code int) {
+	r.sent = append(r.sent, r.Header().Clone())
+	if code >= 200 {
+		r.ResponseRecorder.WriteHeader(code)
+	}
+}
+
 // TestTryOld: a client of HTTP/1.0 gets no interim responses.
 func TestTryOld(t *testing.T) {
 	r := httptest.NewRequest("GET", "/try/103", nil)

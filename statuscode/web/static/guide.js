@@ -6,7 +6,8 @@
 
 	// One slip of the fingers is forgiven in words of four letters and more.
 	const near = (a, b) => {
-		if (Math.min(a.length, b.length) < 4 || Math.abs(a.length - b.length) > 1 || /^\d/.test(a)) return false;
+		const short = Math.min(a.length, b.length);
+		if (short < 3 || short < 4 && (a.length === b.length || a[0] !== b[0]) || Math.abs(a.length - b.length) > 1 || /^\d/.test(a)) return false;
 		let i = 0, j = 0;
 		while (i < a.length && a[i] === b[i]) i++;
 		while (j < a.length - i && j < b.length - i && a[a.length - 1 - j] === b[b.length - 1 - j]) j++;
@@ -18,7 +19,7 @@
 
 	const list = () => {
 		const form = $(".search")[0], input = $("#q")[0];
-		if (!form || !$(".group[id]").length) return; // what was searched for, and found or not, stays
+		if (!form || !$(".group[id]").length) return; // the server has searched: Enter asks it again
 		const rows = $(".row").map(row => ({row, known: words(row.dataset.words)}));
 		const all = rows.length > 60; // the server has left nothing out
 		let chosen = "0";
