@@ -34,6 +34,9 @@ func (j *judge) find(e evidence, id ID, severity Severity) {
 		Connection: nameOf(e.from), Host: nameOf(e.host), Sent: e.sent(j.method()), Got: e.got()}
 	if e.host == nil {
 		f.Host = e.request.Authority
+		if len(e.request.Hosts) > 0 && f.Host == "" {
+			f.Host = e.request.Hosts[0]
+		}
 	}
 	w := wordsFor(id, &e)
 	f.Why, f.RFC, f.Cure = w.why, w.rfc, w.cure

@@ -1,10 +1,13 @@
 package probe
 
 import (
+	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"crypto/tls"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/usher-http/usher/probe/wire"
 )
@@ -61,7 +64,7 @@ type spot struct {
 	protocol wire.Protocol
 }
 
-// learn keeps what names that nobody has are answered with.
+// learn keeps what names that nobody has are answered with. Pages that show the name are alike without it.
 func (j *judge) learn(seen []*Observation) {
 	for _, x := range seen {
 		if x == nil || x.Check != CheckParse {
@@ -70,7 +73,7 @@ func (j *judge) learn(seen []*Observation) {
 		for i := range x.Asks {
 			if a := x.Replies[i].Answer; x.Asks[i].Kind == UnknownAuthority && a.OK() {
 				key := spot{x.Address, x.Protocol}
-				j.strangers[key] = append(j.strangers[key], a)
+				j.strangers[key] = append(j.strangers[key], nameless(a, unknownName))
 			}
 		}
 	}
@@ -79,7 +82,22 @@ func (j *judge) learn(seen []*Observation) {
 // unknown reports whether an answer is 2xx with content that nobody has shown before: neither host on its own connection, nor the page that
 // names get which nobody has.
 func (j *judge) unknown(e *evidence) bool {
-	return success(e.reply) && e.content == OfNobody && j.strangers[spot{e.address, e.protocol}].Like(e.reply) != Same
+	return success(e.reply) && e.content == OfNobody && j.stranger(e) == Different
+}
+
+// stranger tells whether an answer is the page that names get which nobody has.
+func (j *judge) stranger(e *evidence) Likeness {
+	a := nameless(*e.reply, or(nameOf(e.host), e.request.Authority))
+	return j.strangers[spot{e.address, e.protocol}].Like(&a)
+}
+
+// nameless is an answer without the name that was asked for, which default pages like to show.
+func nameless(a wire.Answer, name string) wire.Answer {
+	host, _, _ := strings.Cut(name, ":")
+	if body := bytes.ReplaceAll(a.Body, []byte(host), nil); host != "" && len(body) < len(a.Body) {
+		a.Body, a.Size, a.Digest = body, int64(len(body)), sha256.Sum256(body)
+	}
+	return a
 }
 
 type pairKey struct {
@@ -267,7 +285,7 @@ func (j *judge) servedPair(p *Pair, e evidence, locked bool) {
 	case locked && (p.Content == OfHost || j.unknown(&e)):
 		p.Outcome = Open
 		j.find(e, Bypass, Critical)
-	case p.Content == OfUnsure, locked && p.Content == OfNobody && !success(e.reply):
+	case p.Content == OfUnsure, locked && p.Content == OfNobody && (!success(e.reply) || j.stranger(&e) == Unsure):
 		p.Outcome = CannotTell
 	case !p.Covered:
 		p.Outcome = NotCovered
@@ -293,7 +311,7 @@ func (j *judge) failedPair(p *Pair, e evidence, locked bool) {
 	own := e.host.own(e.protocol)
 	good, known := own.Plain.Good()
 	switch {
-	case e.reply.Failure == wire.Timeout || e.reply.Status == 429:
+	case e.reply.Failure == wire.Timeout || e.reply.Status == 429 || e.reply.Status == 503: // later it may be another one
 		p.Outcome = CannotTell
 	case !locked && known && good.Status == e.reply.Status && (p.Content == OfHost || p.Content == OfBoth):
 		p.Outcome = Served // the host's own error

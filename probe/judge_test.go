@@ -44,6 +44,7 @@ func TestJudgeReuse(t *testing.T) {
 		{"a reset", one, two, wire.H2, wire.Answer{Failure: wire.Reset, Detail: "PROTOCOL_ERROR"}, Broken, NoContent, "high not-retried"},
 		{"404 over HTTP/1.1", one, two, wire.H1, page(404, "not found\n"), Broken, OfNobody, "low not-retried"},
 		{"too many requests", one, two, wire.H2, page(429, ""), CannotTell, OfNobody, ""},
+		{"a service that is busy", one, two, wire.H2, page(503, ""), CannotTell, OfNobody, ""},
 		{"silence", one, two, wire.H2, wire.Answer{Failure: wire.Timeout}, CannotTell, NoContent, ""},
 		{"421 without the other way round", one, two, wire.H2, misdirected, OwnOnly, OfNobody, ""},
 		{"a certificate that does not cover it", blog, one, wire.H2, page(200, "the first\n"), NotCovered, OfHost, "medium uncovered"},
@@ -287,6 +288,31 @@ func TestJudgeParse(t *testing.T) {
 		if got := found(Judge(w.hosts(), []*Observation{x}, h2)); got != test.want {
 			t.Errorf("%s over %s, %d %s: %q, want %q", test.kind, test.proto, test.answer.Status, test.answer.Body, got, test.want)
 		}
+	}
+}
+
+// A server that has gone away does not answer OPTIONS * either: that is no fault of OPTIONS *.
+func TestJudgeGone(t *testing.T) {
+	gone := wire.Answer{Failure: wire.Closed, Detail: "connection closed", Closed: true}
+	for before, want := range map[*wire.Answer]string{ptr(gone): "", ptr(page(421, "", "cache-control", "no-store")): "info parse"} {
+		w := newWorld(t)
+		x := observe(w.one, w.one, wire.H2, *before)
+		x.Check, x.Asks[0].Kind = CheckParse, HTTPInside
+		x.Asks = append(x.Asks, Ask{Kind: OptionsStar, Host: w.one})
+		x.Replies = append(x.Replies, Reply{Answer: gone})
+		if got := found(Judge(w.hosts(), []*Observation{x}, h2)); got != want {
+			t.Errorf("%d %s before: %q, want %q", before.Status, before.Failure, got, want)
+		}
+	}
+}
+
+// Where two hosts are named and the one is nobody's, the finding is about the other.
+func TestJudgeTwoHosts(t *testing.T) {
+	w := newWorld(t)
+	x := observe(w.one, w.one, wire.H1, page(200, "the first\n"))
+	x.Check, x.Asks[0] = CheckParse, Ask{Kind: TwoHosts, Request: wire.Request{Hosts: []string{"one.test", unknownName}}}
+	if j := Judge(w.hosts(), []*Observation{x}, h2); found(j) != "medium parse" || j.Findings[0].Host != "one.test" {
+		t.Errorf("%+v", j.Findings)
 	}
 }
 

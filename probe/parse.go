@@ -15,6 +15,9 @@ func (j *judge) parse(x *Observation) {
 		host := ask.Host
 		e := evidence{check: x.Check, kind: ask.Kind, protocol: x.Protocol, address: x.Address, from: x.From, host: host, request: ask.Request,
 			facts: reply.Facts, reply: &reply.Answer}
+		if ask.Kind == OptionsStar && i > 0 && reply.Failure != "" && reply.Failure == x.Replies[i-1].Failure {
+			continue // as the plain request before: the server has gone away
+		}
 		if host != nil {
 			e.content = content(&reply.Answer, x.From, host, x.Protocol)
 			e.covered = Covers(reply.Facts.Leaf(), host.Target)
