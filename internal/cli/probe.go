@@ -335,6 +335,9 @@ func (s *session) namesFrom(file string) ([]string, error) {
 	if len(list.Skipped) > 0 {
 		fmt.Fprintf(s.stderr, "usher: %s: %s skipped: %s\n", file, counted(len(list.Skipped), "name that stands for many is", "names that stand for many are"), some(list.Skipped, 5))
 	}
+	if len(list.Odd) > 0 {
+		fmt.Fprintf(s.stderr, "usher: %s: %s skipped: %q\n", file, counted(len(list.Odd), "name that is no host is", "names that are no hosts are"), some(list.Odd, 5))
+	}
 	if len(list.Hosts) == 0 {
 		return nil, usageError("name them on the command line", "--from: %s has no names of sites with TLS", file)
 	}
