@@ -164,11 +164,11 @@ func (s *session) runProbe(ctx context.Context, f probeFlags, args []string) err
 	if known != nil {
 		report.Without(r, known)
 	}
-	least, fails := f.least()
-	if err := f.reports.write(r, least, fails); err != nil {
+	if err := s.writeReport(r, *f.json); err != nil {
 		return err
 	}
-	if err := s.writeReport(r, *f.json); err != nil {
+	least, fails := f.least()
+	if err := f.reports.write(r, least, fails); err != nil {
 		return err
 	}
 	return f.exit(r)
