@@ -397,3 +397,17 @@ func TestClean(t *testing.T) {
 		}
 	}
 }
+
+// What a finding says was sent, and the command that shows it, are what the run asked: its path and method.
+func TestFindingsSayPath(t *testing.T) {
+	w := newWorld(t)
+	o := h2
+	o.Path, o.Head = "/a?b=1&c='2'", true
+	f := Judge(w.hosts(), []*Observation{observe(w.one, w.two, wire.H2, page(404, ""))}, o).Findings[0]
+	if want := "HEAD https://two.test/a?b=1&c='2' on "; !strings.HasPrefix(f.Sent, want) {
+		t.Errorf("sent %q, want %q", f.Sent, want)
+	}
+	if want := `curl -sIk --http2 --connect-to ::192.0.2.1:443 -H 'Host: two.test' 'https://one.test/a?b=1&c='\''2'\'''`; f.Try != want {
+		t.Errorf("try %s\nwant %s", f.Try, want)
+	}
+}
