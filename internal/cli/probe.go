@@ -91,7 +91,13 @@ With --json: lines with one object each, whose type is host, pair, finding or su
 			panic(err) // the flag does not exist
 		}
 	}
-	c.RunE = func(c *cobra.Command, args []string) error {
+	c.RunE = func(c *cobra.Command, args []string) (err error) {
+		defer func() { // code 1 says that there are findings: whatever else goes wrong, such as a full disk, is no finding
+			var exit *ExitError
+			if err != nil && !errors.As(err, &exit) {
+				err = &ExitError{exitInvalid, err}
+			}
+		}()
 		ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
 		defer stop()
 		if *f.compare {
@@ -357,14 +363,21 @@ func (s *session) eachName(file string, f func(string) error) error {
 	}
 	scanner := bufio.NewScanner(in)
 	for n := 1; scanner.Scan(); n++ {
-		line, _, _ := strings.Cut(scanner.Text(), "#")
+		text := scanner.Text()
+		if n == 1 {
+			text = strings.TrimPrefix(text, "\ufeff") // editors of Windows put it there
+		}
+		line, _, _ := strings.Cut(text, "#")
 		for _, name := range strings.Fields(line) {
 			if err := f(name); err != nil {
 				return fmt.Errorf("%s:%d: %w", file, n, err)
 			}
 		}
 	}
-	return scanner.Err()
+	if err := scanner.Err(); err != nil {
+		return usageError("one name a line", "--names: %s: %w", file, err)
+	}
+	return nil
 }
 
 // A progressLine tells a terminal how far a run is.
