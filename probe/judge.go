@@ -355,6 +355,8 @@ func (j *judge) resume(x *Observation) {
 	if ask.Host.Protected() && !entitled(reply.Facts, x.Certificate, ask.Host) {
 		if j.unknown(&e) || served(a) && e.content == OfHost {
 			j.find(e, Bypass, Critical)
+		} else {
+			j.doubt(&e, Different, "a session of "+x.Session.Name())
 		}
 		return
 	}
@@ -388,8 +390,11 @@ func (j *judge) sni(x *Observation) {
 		e.covered = Covers(e.facts.Leaf(), ask.Host.Target)
 		switch {
 		case ask.Host.Protected():
-			if success(a) && e.content == OfHost || j.unknown(&e) && j.nobodys(a, ask.Host, x.Protocol) {
+			others := j.likeOthers(a, ask.Host, x.Protocol)
+			if success(a) && e.content == OfHost || j.unknown(&e) && others == Different {
 				j.find(e, Bypass, Critical)
+			} else {
+				j.doubt(&e, others, oddConnection(x.From, x.Kind))
 			}
 		case x.Kind == UpperSNI && a.OK() && e.content == OfNobody:
 			if good, ok := ask.Host.own(x.Protocol).Plain.Good(); ok && good.OK() {
@@ -407,17 +412,30 @@ func (x *Observation) upperOwn() *Own {
 	return x.From.Own[x.Protocol]
 }
 
-// nobodys reports whether an answer is like that of no other host: on a connection that is nobody's the default site answers often.
-func (j *judge) nobodys(a *wire.Answer, but *Host, proto wire.Protocol) bool {
+// likeOthers tells how like an answer is to that of any other host: on a connection that is nobody's the default site answers often.
+func (j *judge) likeOthers(a *wire.Answer, but *Host, proto wire.Protocol) (best Likeness) {
 	for _, h := range j.hosts {
-		if h == but {
-			continue
-		}
-		if _, l := compare(a, h, proto); l != Different {
-			return false
+		if h != but {
+			_, l := compare(a, h, proto)
+			best = max(best, l)
 		}
 	}
-	return true
+	return best
+}
+
+// oddConnection says whose connection it is where its server name, or the request, is odd.
+func oddConnection(from *Host, kind Kind) string {
+	return or(nameOf(from), "nobody") + " (" + strings.ReplaceAll(string(kind), "-", " ") + ")"
+}
+
+// doubt keeps an answer of a protected host that was no finding as a pair that is unsure, if it may be that host's content all the same:
+// others is how like it is to that of hosts who are not asked.
+func (j *judge) doubt(e *evidence, others Likeness, connection string) {
+	if !success(e.reply) || e.content != OfUnsure && (e.content != OfNobody || others == Same || others != Unsure && j.stranger(e) != Unsure) {
+		return
+	}
+	j.list = append(j.list, Pair{Connection: connection, Host: e.host.Name(), Protocol: e.protocol, Address: e.address.String(), Certificate: e.shown,
+		Covered: e.covered, Reasons: []string{}, Status: e.reply.Status, Outcome: CannotTell, Content: e.content})
 }
 
 // listed judges what an ORIGIN set lists beside the hosts that were named.

@@ -411,3 +411,40 @@ func TestFindingsSayPath(t *testing.T) {
 		t.Errorf("try %s\nwant %s", f.Try, want)
 	}
 }
+
+// What may be the content of a protected site, and may be another page that changes, is unsure wherever it was asked for.
+func TestJudgeDoubt(t *testing.T) {
+	text := strings.Repeat("the same words for each site, over and over; ", 3)
+	odd := func(w *world) *Observation {
+		return observe(w.one, w.staff, wire.H2, page(200, text+"salaries, as they were paid in all months of last year"))
+	}
+	for name, test := range map[string]struct {
+		change     func(*world, *Observation)
+		connection string
+	}{
+		"no SNI": {func(w *world, x *Observation) { x.Check, x.Kind, x.From = CheckSNI, NoSNI, nil }, "nobody (no sni)"},
+		"a session": {func(w *world, x *Observation) {
+			x.Check, x.Session, x.From = CheckResume, w.one, w.staff
+			x.Replies[0].Facts.Resumed = true
+		}, "a session of one.test"},
+		"two hosts": {func(w *world, x *Observation) { x.Check, x.Asks[0].Kind = CheckParse, TwoHosts }, "one.test (two hosts)"},
+		"reuse":     {func(*world, *Observation) {}, "one.test"},
+	} {
+		w := newWorld(t)
+		w.one.Own[wire.H2].Plain = Baseline{page(200, text+"one at noon"), page(200, text+"one at midnight")}
+		x := odd(w)
+		test.change(w, x)
+		j := Judge(w.hosts(), []*Observation{x}, h2)
+		if strings.Contains(found(j), "bypass") || len(j.Pairs) != 1 || j.Pairs[0].Outcome != CannotTell || j.Pairs[0].Connection != test.connection {
+			t.Errorf("%s: %q, %+v", name, found(j), j.Pairs)
+		}
+		// Certainty leaves no doubt.
+		w = newWorld(t)
+		x = odd(w)
+		x.Replies[0].Answer = page(421, "", "cache-control", "no-store")
+		test.change(w, x)
+		if j := Judge(w.hosts(), []*Observation{x}, h2); len(j.Findings) > 0 || len(j.Pairs) > 1 || len(j.Pairs) == 1 && j.Pairs[0].Outcome != Refused {
+			t.Errorf("%s, refused: %q, %+v", name, found(j), j.Pairs)
+		}
+	}
+}

@@ -27,9 +27,15 @@ func (j *judge) parse(x *Observation) {
 		if reply.Status == 421 {
 			j.hygiene(e, reply)
 		}
-		if ambiguous(ask.Kind) && host != nil && host.Protected() && (success(e.reply) && e.content == OfHost || j.unknown(&e)) {
+		locked := ambiguous(ask.Kind) && host != nil && host.Protected()
+		if locked && (success(e.reply) && e.content == OfHost || j.unknown(&e)) {
 			j.find(e, Bypass, Critical)
-		} else if id, severity := parsed(ask.Kind, &e); id != "" {
+			continue
+		}
+		if locked {
+			j.doubt(&e, Different, oddConnection(x.From, ask.Kind))
+		}
+		if id, severity := parsed(ask.Kind, &e); id != "" {
 			j.find(e, id, severity)
 		}
 	}
