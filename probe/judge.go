@@ -360,7 +360,7 @@ func (j *judge) resume(x *Observation) {
 		}
 		return
 	}
-	if reply.Facts.Version == tls.VersionTLS12 && !ask.Covered && served(a) {
+	if reply.Facts.Version == tls.VersionTLS12 && !ask.Covered && served(a) && !ask.Host.IsIP() { // an address has no SNI that could differ
 		j.find(e, Uncovered, Low)
 	}
 }

@@ -191,6 +191,7 @@ func TestJudgeResumption(t *testing.T) {
 		{"the other's page there", resumed(w.one, w.staff, tls.VersionTLS13, page(200, "the first\n")), ""},
 		{"TLS 1.2 under a name that was never shown", resumed(w.one, w.other, tls.VersionTLS12, page(200, "the blog\n")), "low uncovered"},
 		{"TLS 1.3, where the client minds the name", resumed(w.one, w.other, tls.VersionTLS13, page(200, "the blog\n")), ""},
+		{"TLS 1.2 for an address, without any name", resumed(w.one, host(t, "192.0.2.7", w.blog, twice(page(200, "the address\n"))), tls.VersionTLS12, page(200, "the address\n")), ""},
 		{"TLS 1.2 under a covered name", resumed(w.one, w.two, tls.VersionTLS12, page(200, "the second\n")), ""},
 	} {
 		if got := found(Judge(w.hosts(), []*Observation{test.x}, h2)); got != test.want {
