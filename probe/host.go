@@ -104,6 +104,9 @@ func (o *Own) ClientAuth() ClientAuth {
 	if !o.Facts.Asked || o.Failure == wire.NoProtocol {
 		return AuthNone // what a site wants of another protocol is seen there
 	}
+	if o.Failure == wire.Timeout {
+		return AuthOptional // silence refuses nothing
+	}
 	if o.Failure != "" {
 		return AuthRequired
 	}

@@ -172,6 +172,17 @@ func TestJudgeOwnProtocols(t *testing.T) {
 	}
 }
 
+// A handshake that was not finished in time is no refusal, though a certificate was asked for: what another protocol serves is no bypass.
+func TestJudgeSlowHandshake(t *testing.T) {
+	w := newWorld(t)
+	both := Options{Protocols: []wire.Protocol{wire.H1, wire.H2}}
+	w.staff.Own[wire.H2].Plain, w.staff.Own[wire.H2].Failure = nil, wire.Timeout
+	w.staff.Own[wire.H1] = &Own{Address: here, Facts: wire.Facts{Asked: true, Chain: []*x509.Certificate{w.shared}}, Plain: twice(page(200, "for all\n"))}
+	if j := Judge(w.hosts(), nil, both); found(j) != "" || w.staff.Protected() {
+		t.Errorf("%q, protected %v", found(j), w.staff.Protected())
+	}
+}
+
 func TestJudgeResumption(t *testing.T) {
 	w := newWorld(t)
 	resumed := func(a, b *Host, version uint16, answer wire.Answer) *Observation {
