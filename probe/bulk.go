@@ -154,6 +154,9 @@ func (b *bulk) short(ctx context.Context, h *Host) []*Observation {
 			o.Plain = Baseline{c.Do(ctx, b.request(h.Name()))}
 		}
 		o.Facts = c.Facts
+		if !h.Reachable() {
+			h.Failure, h.Detail = o.failed()
+		}
 		b.notes(o, c)
 		s := &Step{Check: CheckParse, Protocol: wire.H2, Address: a, From: h, ServerName: h.SNI(), Asks: []Ask{{Kind: UnknownAuthority, Request: wire.Request{Authority: unknownName}}}}
 		x := &Observation{Step: s, Facts: o.Facts, Replies: make([]Reply, 1)}

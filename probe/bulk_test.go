@@ -89,7 +89,16 @@ func TestBulkBad(t *testing.T) {
 		return resolve(ctx, host)
 	}
 	o.Connect = []ConnectTo{{Host: "nowhere.test", ToPort: "1"}, {Host: "closed.test", ToHost: "127.0.0.1", ToPort: "1"}, o.Connect[0]}
-	names := []string{"a b", "nowhere.test", "closed.test", "good.test", "outside.example"}
+	config := &tls.Config{Certificates: []tls.Certificate{testca.New(t).Server(t, "*.test")}, NextProtos: []string{"h2"}}
+	garbage := listen(t, func(c net.Conn) {
+		s := tls.Server(c, config)
+		if s.Handshake() == nil {
+			io.WriteString(s, "what is this? no frame of HTTP/2, as far as one can see")
+			io.Copy(io.Discard, s)
+		}
+	})
+	o.Connect = append([]ConnectTo{{Host: "garbage.test", ToPort: garbage}}, o.Connect...)
+	names := []string{"a b", "nowhere.test", "closed.test", "garbage.test", "good.test", "outside.example"}
 	got := map[string]string{}
 	err := Bulk(t.Context(), func(yield func(string, error) bool) {
 		for _, name := range names {
@@ -109,6 +118,7 @@ func TestBulkBad(t *testing.T) {
 		return nil
 	}, func(int) {})
 	if err != nil || len(got) != len(names) || !strings.Contains(got["nowhere.test"], "unresolved") || !strings.Contains(got["closed.test"], "refused") ||
+		!strings.Contains(got["garbage.test"], "garbage") ||
 		got["good.test"] != "" || got["outside.example"] != "it does not cover the host" || got["a b"] == "" {
 		t.Errorf("%v, %q", err, got)
 	}

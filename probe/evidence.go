@@ -30,16 +30,20 @@ type evidence struct {
 }
 
 func (j *judge) find(e evidence, id ID, severity Severity) {
+	e.request.Path = or(e.request.Path, j.Path)
 	f := Finding{ID: id, Severity: severity, Check: e.check, Kind: e.kind, Protocol: e.protocol, Address: e.address.String(),
 		Connection: nameOf(e.from), Host: nameOf(e.host), Sent: e.sent(j.method()), Got: e.got()}
 	if e.host == nil {
 		f.Host = e.request.Authority
+		if len(e.request.Hosts) > 0 && f.Host == "" {
+			f.Host = e.request.Hosts[0]
+		}
 	}
 	w := wordsFor(id, &e)
 	f.Why, f.RFC, f.Cure = w.why, w.rfc, w.cure
 	f.Server = or(j.Server, serverOf(&e))
 	f.Snippet = snippet(f.Server, id, &e)
-	f.Try = e.try()
+	f.Try = e.try(j.method())
 	for _, text := range []*string{&f.Host, &f.Sent, &f.Got, &f.Try} {
 		*text = clean(*text)
 	}
@@ -111,7 +115,7 @@ func (e *evidence) connection() string {
 // line is the request as it went out, shortened.
 func (e *evidence) line(method string) string {
 	r := &e.request
-	path := or(r.Path, "/")
+	path := r.Path
 	switch e.kind {
 	case MissingHost:
 		return method + " " + path + " without any host"
@@ -178,16 +182,23 @@ func describe(a *wire.Answer) string {
 }
 
 // try is a curl command that shows the same, where curl can.
-func (e *evidence) try() string {
+func (e *evidence) try(method string) string {
 	if e.from == nil || e.resumed || e.reply == nil || e.check == CheckSNI {
 		return ""
 	}
 	version := map[wire.Protocol]string{wire.H1: "--http1.1", wire.H2: "--http2", wire.H3: "--http3-only"}[e.protocol]
-	base := fmt.Sprintf("curl -sik %s --connect-to ::%s:%d", version, bracketed(e.address.Addr()), e.address.Port())
+	flags := "-sik"
+	if method == "HEAD" {
+		flags = "-sIk"
+	}
+	if strings.ContainsAny(e.request.Path, "[]{}") {
+		flags += "g" // they are no patterns of curl's
+	}
+	base := fmt.Sprintf("curl %s %s --connect-to ::%s:%d", flags, version, bracketed(e.address.Addr()), e.address.Port())
 	if e.shown {
 		base += " --cert CERT --key KEY"
 	}
-	url := "https://" + e.from.Name() + or(e.request.Path, "/")
+	url := quoted("https://" + e.from.Name() + e.request.Path)
 	switch e.kind {
 	case "", Plain, UnknownAuthority, ForeignPort, TrailingDot, Userinfo, Storable, AltSvc, Version, Names, Unusable:
 		if e.host == e.from && e.kind == "" {
@@ -196,7 +207,7 @@ func (e *evidence) try() string {
 		return fmt.Sprintf("%s -H 'Host: %s' %s", base, e.request.Authority, url)
 	case AbsoluteForm, HTTPInside:
 		if e.protocol == wire.H1 {
-			return fmt.Sprintf("%s -H 'Host: %s' --request-target '%s' %s", base, e.request.Authority, e.request.Target, url)
+			return fmt.Sprintf("%s -H 'Host: %s' --request-target %s %s", base, e.request.Authority, quoted(e.request.Target), url)
 		}
 	case MissingHost:
 		if e.protocol == wire.H1 {
@@ -204,6 +215,14 @@ func (e *evidence) try() string {
 		}
 	}
 	return ""
+}
+
+// quoted is a word as a shell takes it.
+func quoted(s string) string {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:/._-") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 func bracketed(a netip.Addr) string {

@@ -62,14 +62,32 @@ func (s *OriginSet) Lists(t Target) bool {
 	return s != nil && slices.Contains(s.Origins, authority.NewOrigin(authority.HTTPS, t.Authority))
 }
 
-// Reachable reports whether any protocol works, or would with a client certificate.
+// Reachable reports whether the host answers over any protocol, or would with a client certificate.
 func (h *Host) Reachable() bool {
 	for _, o := range h.Own {
-		if o.Failure == "" || o.Facts.Asked {
+		if o.speaks() {
 			return true
 		}
 	}
 	return false
+}
+
+// speaks reports whether the host answers over the protocol, or would with a client certificate. A handshake alone is no answer.
+func (o *Own) speaks() bool {
+	if o == nil {
+		return false
+	}
+	_, plain := o.Plain.Good()
+	_, shown := o.Shown.Good()
+	return plain && o.Failure == "" || shown || o.ClientAuth() == AuthRequired
+}
+
+// failed says why the host does not answer over the protocol.
+func (o *Own) failed() (wire.Failure, string) {
+	if o.Failure == "" && len(o.Plain) > 0 {
+		return o.Plain[0].Failure, o.Plain[0].Detail
+	}
+	return o.Failure, o.Detail
 }
 
 // ClientAuth is what a host wants of client certificates, as seen from outside.
@@ -83,8 +101,11 @@ const (
 
 // ClientAuth tells from the own connection without a certificate.
 func (o *Own) ClientAuth() ClientAuth {
-	if !o.Facts.Asked {
-		return AuthNone
+	if !o.Facts.Asked || o.Failure == wire.NoProtocol {
+		return AuthNone // what a site wants of another protocol is seen there
+	}
+	if o.Failure == wire.Timeout {
+		return AuthOptional // silence refuses nothing
 	}
 	if o.Failure != "" {
 		return AuthRequired
@@ -131,30 +152,10 @@ func (h *Host) Accepted() bool {
 	return false
 }
 
-// answers reports whether the host has answered anything but silence: each try to ask one that has not takes the whole time-out.
-func (h *Host) answers() bool {
-	for _, o := range h.Own {
-		for _, list := range []Baseline{o.Plain, o.Shown} {
-			for i := range list {
-				if list[i].Failure != wire.Timeout {
-					return true
-				}
-			}
-		}
-		if o.Failure != "" && o.Facts.Asked {
-			return true
-		}
-	}
-	return false
-}
-
 // own returns what is known over a protocol, else over another one: content does not depend on it.
 func (h *Host) own(p wire.Protocol) *Own {
-	if o := h.Own[p]; o != nil && (o.Failure == "" || o.Facts.Asked) {
-		return o
-	}
-	for _, p := range []wire.Protocol{wire.H2, wire.H1, wire.H3} {
-		if o := h.Own[p]; o != nil && (o.Failure == "" || o.Facts.Asked) {
+	for _, p := range []wire.Protocol{p, wire.H2, wire.H1, wire.H3} {
+		if o := h.Own[p]; o.speaks() {
 			return o
 		}
 	}

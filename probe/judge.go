@@ -1,10 +1,13 @@
 package probe
 
 import (
+	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"crypto/tls"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/usher-http/usher/probe/wire"
 )
@@ -61,7 +64,7 @@ type spot struct {
 	protocol wire.Protocol
 }
 
-// learn keeps what names that nobody has are answered with.
+// learn keeps what names that nobody has are answered with. Pages that show the name are alike without it.
 func (j *judge) learn(seen []*Observation) {
 	for _, x := range seen {
 		if x == nil || x.Check != CheckParse {
@@ -70,7 +73,7 @@ func (j *judge) learn(seen []*Observation) {
 		for i := range x.Asks {
 			if a := x.Replies[i].Answer; x.Asks[i].Kind == UnknownAuthority && a.OK() {
 				key := spot{x.Address, x.Protocol}
-				j.strangers[key] = append(j.strangers[key], a)
+				j.strangers[key] = append(j.strangers[key], nameless(a, unknownName))
 			}
 		}
 	}
@@ -79,7 +82,22 @@ func (j *judge) learn(seen []*Observation) {
 // unknown reports whether an answer is 2xx with content that nobody has shown before: neither host on its own connection, nor the page that
 // names get which nobody has.
 func (j *judge) unknown(e *evidence) bool {
-	return success(e.reply) && e.content == OfNobody && j.strangers[spot{e.address, e.protocol}].Like(e.reply) != Same
+	return success(e.reply) && e.content == OfNobody && j.stranger(e) == Different
+}
+
+// stranger tells whether an answer is the page that names get which nobody has.
+func (j *judge) stranger(e *evidence) Likeness {
+	a := nameless(*e.reply, or(nameOf(e.host), e.request.Authority))
+	return j.strangers[spot{e.address, e.protocol}].Like(&a)
+}
+
+// nameless is an answer without the name that was asked for, which default pages like to show.
+func nameless(a wire.Answer, name string) wire.Answer {
+	host, _, _ := strings.Cut(name, ":")
+	if body := bytes.ReplaceAll(a.Body, []byte(host), nil); host != "" && len(body) < len(a.Body) {
+		a.Body, a.Size, a.Digest = body, int64(len(body)), sha256.Sum256(body)
+	}
+	return a
 }
 
 type pairKey struct {
@@ -267,7 +285,7 @@ func (j *judge) servedPair(p *Pair, e evidence, locked bool) {
 	case locked && (p.Content == OfHost || j.unknown(&e)):
 		p.Outcome = Open
 		j.find(e, Bypass, Critical)
-	case p.Content == OfUnsure, locked && p.Content == OfNobody && !success(e.reply):
+	case p.Content == OfUnsure, locked && p.Content == OfNobody && (!success(e.reply) || j.stranger(&e) == Unsure):
 		p.Outcome = CannotTell
 	case !p.Covered:
 		p.Outcome = NotCovered
@@ -293,7 +311,7 @@ func (j *judge) failedPair(p *Pair, e evidence, locked bool) {
 	own := e.host.own(e.protocol)
 	good, known := own.Plain.Good()
 	switch {
-	case e.reply.Failure == wire.Timeout || e.reply.Status == 429:
+	case e.reply.Failure == wire.Timeout || e.reply.Status == 429 || e.reply.Status == 503: // later it may be another one
 		p.Outcome = CannotTell
 	case !locked && known && good.Status == e.reply.Status && (p.Content == OfHost || p.Content == OfBoth):
 		p.Outcome = Served // the host's own error
@@ -337,10 +355,12 @@ func (j *judge) resume(x *Observation) {
 	if ask.Host.Protected() && !entitled(reply.Facts, x.Certificate, ask.Host) {
 		if j.unknown(&e) || served(a) && e.content == OfHost {
 			j.find(e, Bypass, Critical)
+		} else {
+			j.doubt(&e, Different, "a session of "+x.Session.Name())
 		}
 		return
 	}
-	if reply.Facts.Version == tls.VersionTLS12 && !ask.Covered && served(a) {
+	if reply.Facts.Version == tls.VersionTLS12 && !ask.Covered && served(a) && !ask.Host.IsIP() { // an address has no SNI that could differ
 		j.find(e, Uncovered, Low)
 	}
 }
@@ -370,8 +390,11 @@ func (j *judge) sni(x *Observation) {
 		e.covered = Covers(e.facts.Leaf(), ask.Host.Target)
 		switch {
 		case ask.Host.Protected():
-			if success(a) && e.content == OfHost || j.unknown(&e) && j.nobodys(a, ask.Host, x.Protocol) {
+			others := j.likeOthers(a, ask.Host, x.Protocol)
+			if success(a) && e.content == OfHost || j.unknown(&e) && others == Different {
 				j.find(e, Bypass, Critical)
+			} else {
+				j.doubt(&e, others, oddConnection(x.From, x.Kind))
 			}
 		case x.Kind == UpperSNI && a.OK() && e.content == OfNobody:
 			if good, ok := ask.Host.own(x.Protocol).Plain.Good(); ok && good.OK() {
@@ -389,17 +412,30 @@ func (x *Observation) upperOwn() *Own {
 	return x.From.Own[x.Protocol]
 }
 
-// nobodys reports whether an answer is like that of no other host: on a connection that is nobody's the default site answers often.
-func (j *judge) nobodys(a *wire.Answer, but *Host, proto wire.Protocol) bool {
+// likeOthers tells how like an answer is to that of any other host: on a connection that is nobody's the default site answers often.
+func (j *judge) likeOthers(a *wire.Answer, but *Host, proto wire.Protocol) (best Likeness) {
 	for _, h := range j.hosts {
-		if h == but {
-			continue
-		}
-		if _, l := compare(a, h, proto); l != Different {
-			return false
+		if h != but {
+			_, l := compare(a, h, proto)
+			best = max(best, l)
 		}
 	}
-	return true
+	return best
+}
+
+// oddConnection says whose connection it is where its server name, or the request, is odd.
+func oddConnection(from *Host, kind Kind) string {
+	return or(nameOf(from), "nobody") + " (" + strings.ReplaceAll(string(kind), "-", " ") + ")"
+}
+
+// doubt keeps an answer of a protected host that was no finding as a pair that is unsure, if it may be that host's content all the same:
+// others is how like it is to that of hosts who are not asked.
+func (j *judge) doubt(e *evidence, others Likeness, connection string) {
+	if !success(e.reply) || e.content != OfUnsure && (e.content != OfNobody || others == Same || others != Unsure && j.stranger(e) != Unsure) {
+		return
+	}
+	j.list = append(j.list, Pair{Connection: connection, Host: e.host.Name(), Protocol: e.protocol, Address: e.address.String(), Certificate: e.shown,
+		Covered: e.covered, Reasons: []string{}, Status: e.reply.Status, Outcome: CannotTell, Content: e.content})
 }
 
 // listed judges what an ORIGIN set lists beside the hosts that were named.

@@ -44,6 +44,7 @@ func TestJudgeReuse(t *testing.T) {
 		{"a reset", one, two, wire.H2, wire.Answer{Failure: wire.Reset, Detail: "PROTOCOL_ERROR"}, Broken, NoContent, "high not-retried"},
 		{"404 over HTTP/1.1", one, two, wire.H1, page(404, "not found\n"), Broken, OfNobody, "low not-retried"},
 		{"too many requests", one, two, wire.H2, page(429, ""), CannotTell, OfNobody, ""},
+		{"a service that is busy", one, two, wire.H2, page(503, ""), CannotTell, OfNobody, ""},
 		{"silence", one, two, wire.H2, wire.Answer{Failure: wire.Timeout}, CannotTell, NoContent, ""},
 		{"421 without the other way round", one, two, wire.H2, misdirected, OwnOnly, OfNobody, ""},
 		{"a certificate that does not cover it", blog, one, wire.H2, page(200, "the first\n"), NotCovered, OfHost, "medium uncovered"},
@@ -171,6 +172,17 @@ func TestJudgeOwnProtocols(t *testing.T) {
 	}
 }
 
+// A handshake that was not finished in time is no refusal, though a certificate was asked for: what another protocol serves is no bypass.
+func TestJudgeSlowHandshake(t *testing.T) {
+	w := newWorld(t)
+	both := Options{Protocols: []wire.Protocol{wire.H1, wire.H2}}
+	w.staff.Own[wire.H2].Plain, w.staff.Own[wire.H2].Failure = nil, wire.Timeout
+	w.staff.Own[wire.H1] = &Own{Address: here, Facts: wire.Facts{Asked: true, Chain: []*x509.Certificate{w.shared}}, Plain: twice(page(200, "for all\n"))}
+	if j := Judge(w.hosts(), nil, both); found(j) != "" || w.staff.Protected() {
+		t.Errorf("%q, protected %v", found(j), w.staff.Protected())
+	}
+}
+
 func TestJudgeResumption(t *testing.T) {
 	w := newWorld(t)
 	resumed := func(a, b *Host, version uint16, answer wire.Answer) *Observation {
@@ -190,6 +202,7 @@ func TestJudgeResumption(t *testing.T) {
 		{"the other's page there", resumed(w.one, w.staff, tls.VersionTLS13, page(200, "the first\n")), ""},
 		{"TLS 1.2 under a name that was never shown", resumed(w.one, w.other, tls.VersionTLS12, page(200, "the blog\n")), "low uncovered"},
 		{"TLS 1.3, where the client minds the name", resumed(w.one, w.other, tls.VersionTLS13, page(200, "the blog\n")), ""},
+		{"TLS 1.2 for an address, without any name", resumed(w.one, host(t, "192.0.2.7", w.blog, twice(page(200, "the address\n"))), tls.VersionTLS12, page(200, "the address\n")), ""},
 		{"TLS 1.2 under a covered name", resumed(w.one, w.two, tls.VersionTLS12, page(200, "the second\n")), ""},
 	} {
 		if got := found(Judge(w.hosts(), []*Observation{test.x}, h2)); got != test.want {
@@ -290,6 +303,31 @@ func TestJudgeParse(t *testing.T) {
 	}
 }
 
+// A server that has gone away does not answer OPTIONS * either: that is no fault of OPTIONS *.
+func TestJudgeGone(t *testing.T) {
+	gone := wire.Answer{Failure: wire.Closed, Detail: "connection closed", Closed: true}
+	for before, want := range map[*wire.Answer]string{ptr(gone): "", ptr(page(421, "", "cache-control", "no-store")): "info parse"} {
+		w := newWorld(t)
+		x := observe(w.one, w.one, wire.H2, *before)
+		x.Check, x.Asks[0].Kind = CheckParse, HTTPInside
+		x.Asks = append(x.Asks, Ask{Kind: OptionsStar, Host: w.one})
+		x.Replies = append(x.Replies, Reply{Answer: gone})
+		if got := found(Judge(w.hosts(), []*Observation{x}, h2)); got != want {
+			t.Errorf("%d %s before: %q, want %q", before.Status, before.Failure, got, want)
+		}
+	}
+}
+
+// Where two hosts are named and the one is nobody's, the finding is about the other.
+func TestJudgeTwoHosts(t *testing.T) {
+	w := newWorld(t)
+	x := observe(w.one, w.one, wire.H1, page(200, "the first\n"))
+	x.Check, x.Asks[0] = CheckParse, Ask{Kind: TwoHosts, Request: wire.Request{Hosts: []string{"one.test", unknownName}}}
+	if j := Judge(w.hosts(), []*Observation{x}, h2); found(j) != "medium parse" || j.Findings[0].Host != "one.test" {
+		t.Errorf("%+v", j.Findings)
+	}
+}
+
 func TestJudgeHygiene(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -368,6 +406,57 @@ func TestClean(t *testing.T) {
 	for in, want := range map[string]string{"plain": "plain", "a\x1b[2Jb\r\n": "a.[2Jb..", "\u202eevil\u009b": ".evil.", "b\xffad": "b.ad", "grüße": "grüße"} {
 		if got := clean(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+// What a finding says was sent, and the command that shows it, are what the run asked: its path and method.
+func TestFindingsSayPath(t *testing.T) {
+	w := newWorld(t)
+	o := h2
+	o.Path, o.Head = "/a?b=1&c='2'", true
+	f := Judge(w.hosts(), []*Observation{observe(w.one, w.two, wire.H2, page(404, ""))}, o).Findings[0]
+	if want := "HEAD https://two.test/a?b=1&c='2' on "; !strings.HasPrefix(f.Sent, want) {
+		t.Errorf("sent %q, want %q", f.Sent, want)
+	}
+	if want := `curl -sIk --http2 --connect-to ::192.0.2.1:443 -H 'Host: two.test' 'https://one.test/a?b=1&c='\''2'\'''`; f.Try != want {
+		t.Errorf("try %s\nwant %s", f.Try, want)
+	}
+}
+
+// What may be the content of a protected site, and may be another page that changes, is unsure wherever it was asked for.
+func TestJudgeDoubt(t *testing.T) {
+	text := strings.Repeat("the same words for each site, over and over; ", 3)
+	odd := func(w *world) *Observation {
+		return observe(w.one, w.staff, wire.H2, page(200, text+"salaries, as they were paid in all months of last year"))
+	}
+	for name, test := range map[string]struct {
+		change     func(*world, *Observation)
+		connection string
+	}{
+		"no SNI": {func(w *world, x *Observation) { x.Check, x.Kind, x.From = CheckSNI, NoSNI, nil }, "nobody (no sni)"},
+		"a session": {func(w *world, x *Observation) {
+			x.Check, x.Session, x.From = CheckResume, w.one, w.staff
+			x.Replies[0].Facts.Resumed = true
+		}, "a session of one.test"},
+		"two hosts": {func(w *world, x *Observation) { x.Check, x.Asks[0].Kind = CheckParse, TwoHosts }, "one.test (two hosts)"},
+		"reuse":     {func(*world, *Observation) {}, "one.test"},
+	} {
+		w := newWorld(t)
+		w.one.Own[wire.H2].Plain = Baseline{page(200, text+"one at noon"), page(200, text+"one at midnight")}
+		x := odd(w)
+		test.change(w, x)
+		j := Judge(w.hosts(), []*Observation{x}, h2)
+		if strings.Contains(found(j), "bypass") || len(j.Pairs) != 1 || j.Pairs[0].Outcome != CannotTell || j.Pairs[0].Connection != test.connection {
+			t.Errorf("%s: %q, %+v", name, found(j), j.Pairs)
+		}
+		// Certainty leaves no doubt.
+		w = newWorld(t)
+		x = odd(w)
+		x.Replies[0].Answer = page(421, "", "cache-control", "no-store")
+		test.change(w, x)
+		if j := Judge(w.hosts(), []*Observation{x}, h2); len(j.Findings) > 0 || len(j.Pairs) > 1 || len(j.Pairs) == 1 && j.Pairs[0].Outcome != Refused {
+			t.Errorf("%s, refused: %q, %+v", name, found(j), j.Pairs)
 		}
 	}
 }

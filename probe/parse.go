@@ -15,6 +15,9 @@ func (j *judge) parse(x *Observation) {
 		host := ask.Host
 		e := evidence{check: x.Check, kind: ask.Kind, protocol: x.Protocol, address: x.Address, from: x.From, host: host, request: ask.Request,
 			facts: reply.Facts, reply: &reply.Answer}
+		if ask.Kind == OptionsStar && i > 0 && reply.Failure != "" && reply.Failure == x.Replies[i-1].Failure {
+			continue // as the plain request before: the server has gone away
+		}
 		if host != nil {
 			e.content = content(&reply.Answer, x.From, host, x.Protocol)
 			e.covered = Covers(reply.Facts.Leaf(), host.Target)
@@ -24,9 +27,15 @@ func (j *judge) parse(x *Observation) {
 		if reply.Status == 421 {
 			j.hygiene(e, reply)
 		}
-		if ambiguous(ask.Kind) && host != nil && host.Protected() && (success(e.reply) && e.content == OfHost || j.unknown(&e)) {
+		locked := ambiguous(ask.Kind) && host != nil && host.Protected()
+		if locked && (success(e.reply) && e.content == OfHost || j.unknown(&e)) {
 			j.find(e, Bypass, Critical)
-		} else if id, severity := parsed(ask.Kind, &e); id != "" {
+			continue
+		}
+		if locked {
+			j.doubt(&e, Different, oddConnection(x.From, ask.Kind))
+		}
+		if id, severity := parsed(ask.Kind, &e); id != "" {
 			j.find(e, id, severity)
 		}
 	}

@@ -91,7 +91,7 @@ func Plan(hosts []*Host, o Options) []*Step {
 	o = o.withDefaults()
 	pl := &planner{Options: o}
 	for _, h := range hosts {
-		if h.Reachable() && h.answers() {
+		if h.Reachable() {
 			pl.hosts = append(pl.hosts, h)
 		}
 	}
@@ -216,13 +216,6 @@ func (pl *planner) add(s *Step) {
 // resume presents a session of A for each B that wants client certificates, and one of each certificate for another under TLS 1.2, where
 // RFC 6066 section 3 forbids it.
 func (pl *planner) resume(proto wire.Protocol) {
-	if proto == wire.H1 && slices.Contains(pl.Protocols, wire.H2) {
-		for _, h := range pl.hosts {
-			if o := h.Own[wire.H2]; o != nil && o.Failure == "" {
-				return // sessions do not know what is spoken inside: HTTP/2 is enough
-			}
-		}
-	}
 	versions := []uint16{tls.VersionTLS12, tls.VersionTLS13}
 	if proto == wire.H3 {
 		versions = versions[1:]
@@ -231,6 +224,9 @@ func (pl *planner) resume(proto wire.Protocol) {
 	pairs := 0
 	for _, a := range pl.hosts {
 		for _, b := range pl.hosts {
+			if proto == wire.H1 && a.Own[wire.H2].speaks() && b.Own[wire.H2].speaks() {
+				continue // sessions do not know what is spoken inside: HTTP/2 is enough
+			}
 			ask, wanted := Ask{}, false
 			if a.Own[proto] != nil {
 				ask, wanted = reuseAsk(a, b, proto)
@@ -267,10 +263,13 @@ func (pl *planner) resume(proto wire.Protocol) {
 
 // names tries odd server names at each address, for the hosts behind client authentication.
 func (pl *planner) names(proto wire.Protocol) {
-	if proto == wire.H1 && slices.Contains(pl.Protocols, wire.H2) {
-		return // the handshake does not know what is spoken inside
-	}
 	for _, place := range pl.places(proto) {
+		if proto == wire.H1 { // the handshake does not know what is spoken inside: HTTP/2 is enough
+			place.hosts = slices.DeleteFunc(place.hosts, func(h *Host) bool { return h.Own[wire.H2].speaks() })
+			if len(place.hosts) == 0 {
+				continue
+			}
+		}
 		var protected []Ask
 		for _, h := range place.hosts {
 			if h.Protected() && len(protected) < mostProtected {
@@ -306,7 +305,7 @@ type place struct {
 func (pl *planner) places(proto wire.Protocol) (list []place) {
 	for _, h := range pl.hosts {
 		o := h.Own[proto]
-		if o == nil || o.Failure != "" && !o.Facts.Asked {
+		if !o.speaks() {
 			continue
 		}
 		i := slices.IndexFunc(list, func(p place) bool { return p.address == o.Address })
@@ -369,6 +368,7 @@ func parseAsks(h, other *Host, proto wire.Protocol, path string) []Ask {
 	}
 	asks := []Ask{
 		{Kind: UnknownAuthority, Request: wire.Request{Authority: unknownName}},
+		{Kind: UnknownAuthority, Request: wire.Request{Authority: unknownName}}, // again, to know its noise
 		{Kind: ForeignPort, Host: h, Request: wire.Request{Authority: foreign}},
 		{Kind: Userinfo, Host: h, Request: wire.Request{Authority: "user@" + name}},
 		{Kind: EmptyHost, Host: h, Request: wire.Request{Authority: ""}},

@@ -193,7 +193,9 @@ func protocolReport(proto wire.Protocol, own *Own) ProtocolReport {
 	r := ProtocolReport{Protocol: proto, Address: own.Address.String(), Failure: own.Failure, Detail: clean(own.Detail)}
 	if own.Facts.Version != 0 {
 		r.TLS = tls.VersionName(own.Facts.Version)
-		r.ClientAuth = own.ClientAuth()
+		if own.Failure != wire.NoProtocol {
+			r.ClientAuth = own.ClientAuth()
+		}
 	}
 	if a, ok := own.Plain.Good(); ok {
 		r.Status = a.Status

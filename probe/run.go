@@ -112,8 +112,7 @@ func (p *prober) asks(ctx context.Context, d wire.Dial, x *Observation) {
 						x.Failure, x.Detail = wire.FailureOf(err)
 						return
 					}
-					x.Replies[i].Failure, x.Replies[i].Detail = wire.FailureOf(err)
-					return // it has gone away
+					return // it has gone away: the rest is never asked
 				}
 				c, fresh = opened, true
 			}

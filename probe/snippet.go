@@ -38,7 +38,7 @@ map "$ssl_server_name:$host" $misdirected {
 # in each server block with TLS
 if ($misdirected) { return 421; }
 # and one block for all that is not configured
-server { listen 443 ssl default_server; http2 on; ssl_reject_handshake on; return 421; }`,
+server { listen 443 ssl default_server; ssl_reject_handshake on; return 421; }`,
 		OverStrict: `# instead of if ($ssl_server_name != $host) { return 421; }, for hosts of one certificate without client authentication
 map "$ssl_server_name:$host" $misdirected {
     default 1;

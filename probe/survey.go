@@ -103,11 +103,11 @@ func (p *prober) tryH3(h *Host) bool {
 func worst(own map[wire.Protocol]*Own) (wire.Failure, string) {
 	for _, p := range []wire.Protocol{wire.H2, wire.H1, wire.H3} {
 		if o := own[p]; o != nil && o.Failure != wire.NoProtocol {
-			return o.Failure, o.Detail
+			return o.failed()
 		}
 	}
 	for _, o := range own {
-		return o.Failure, o.Detail
+		return o.failed()
 	}
 	return wire.Refused, "no protocol was tried"
 }

@@ -97,7 +97,11 @@ func ParseConnectTo(s string) (ConnectTo, error) {
 			return ConnectTo{}, fmt.Errorf("%q: %q is no port", s, port)
 		}
 	}
-	return ConnectTo{strings.ToLower(strings.Trim(parts[0], "[]")), parts[1], strings.Trim(parts[2], "[]"), parts[3]}, nil
+	host := strings.ToLower(strings.Trim(parts[0], "[]"))
+	if a, err := authority.ParseHost(host); err == nil {
+		host = a.Host() // as targets have it
+	}
+	return ConnectTo{host, parts[1], strings.Trim(parts[2], "[]"), parts[3]}, nil
 }
 
 // redirect returns the host and port to connect to for a target, the first entry that fits.

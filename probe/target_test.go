@@ -53,6 +53,14 @@ func TestConnectTo(t *testing.T) {
 			t.Errorf("%q: %s, want %s", in, got, want)
 		}
 	}
+	six, err := ParseTarget("[::1]:443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := ParseConnectTo("[0:0:0:0:0:0:0:1]:443:127.0.0.2:2")
+	if host, port := redirect([]ConnectTo{c}, six); err != nil || host != "127.0.0.2" || port != 2 {
+		t.Errorf("an IPv6 address in its long form: %v, %s:%d", err, host, port)
+	}
 	for _, in := range []string{"", "a:b", "a:1:b:2:3", "a:x:b:1", "[::1]x:1:a:2", "a:0:b:1"} {
 		if c, err := ParseConnectTo(in); err == nil {
 			t.Errorf("%q: %+v", in, c)

@@ -91,7 +91,13 @@ With --json: lines with one object each, whose type is host, pair, finding or su
 			panic(err) // the flag does not exist
 		}
 	}
-	c.RunE = func(c *cobra.Command, args []string) error {
+	c.RunE = func(c *cobra.Command, args []string) (err error) {
+		defer func() { // code 1 says that there are findings: whatever else goes wrong, such as a full disk, is no finding
+			var exit *ExitError
+			if err != nil && !errors.As(err, &exit) {
+				err = &ExitError{exitInvalid, err}
+			}
+		}()
 		ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGINT, syscall.SIGTERM)
 		defer stop()
 		if *f.compare {
@@ -164,11 +170,11 @@ func (s *session) runProbe(ctx context.Context, f probeFlags, args []string) err
 	if known != nil {
 		report.Without(r, known)
 	}
-	least, fails := f.least()
-	if err := f.reports.write(r, least, fails); err != nil {
+	if err := s.writeReport(r, *f.json); err != nil {
 		return err
 	}
-	if err := s.writeReport(r, *f.json); err != nil {
+	least, fails := f.least()
+	if err := f.reports.write(r, least, fails); err != nil {
 		return err
 	}
 	return f.exit(r)
@@ -335,6 +341,9 @@ func (s *session) namesFrom(file string) ([]string, error) {
 	if len(list.Skipped) > 0 {
 		fmt.Fprintf(s.stderr, "usher: %s: %s skipped: %s\n", file, counted(len(list.Skipped), "name that stands for many is", "names that stand for many are"), some(list.Skipped, 5))
 	}
+	if len(list.Odd) > 0 {
+		fmt.Fprintf(s.stderr, "usher: %s: %s skipped: %q\n", file, counted(len(list.Odd), "name that is no host is", "names that are no hosts are"), some(list.Odd, 5))
+	}
 	if len(list.Hosts) == 0 {
 		return nil, usageError("name them on the command line", "--from: %s has no names of sites with TLS", file)
 	}
@@ -354,14 +363,21 @@ func (s *session) eachName(file string, f func(string) error) error {
 	}
 	scanner := bufio.NewScanner(in)
 	for n := 1; scanner.Scan(); n++ {
-		line, _, _ := strings.Cut(scanner.Text(), "#")
+		text := scanner.Text()
+		if n == 1 {
+			text = strings.TrimPrefix(text, "\ufeff") // editors of Windows put it there
+		}
+		line, _, _ := strings.Cut(text, "#")
 		for _, name := range strings.Fields(line) {
 			if err := f(name); err != nil {
 				return fmt.Errorf("%s:%d: %w", file, n, err)
 			}
 		}
 	}
-	return scanner.Err()
+	if err := scanner.Err(); err != nil {
+		return usageError("one name a line", "--names: %s: %w", file, err)
+	}
+	return nil
 }
 
 // A progressLine tells a terminal how far a run is.

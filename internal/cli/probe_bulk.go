@@ -2,10 +2,12 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -203,10 +205,21 @@ func (b *bulkRun) emit(r probe.BulkResult) error {
 		return b.broken
 	}
 	b.count(&r)
+	var lines bytes.Buffer
+	write := b.text
 	if *b.f.json {
-		return report.BulkJSON(b.out, &r)
+		write = report.BulkJSON
 	}
-	return b.text(&r)
+	if err := write(&lines, &r); err != nil {
+		return err
+	}
+	if lines.Len() > b.out.Available() { // whole lines go out: who kills the run and goes on finds no half one in the file
+		if err := b.out.Flush(); err != nil {
+			return err
+		}
+	}
+	_, err := b.out.Write(lines.Bytes())
+	return err
 }
 
 func (b *bulkRun) count(r *probe.BulkResult) {
@@ -228,10 +241,10 @@ func (b *bulkRun) count(r *probe.BulkResult) {
 }
 
 // text writes a line for each finding, and for each host that cannot be reached.
-func (b *bulkRun) text(r *probe.BulkResult) error {
+func (b *bulkRun) text(w io.Writer, r *probe.BulkResult) error {
 	paint := b.s.paint(b.s.stdout)
 	if r.Host.Unreachable != "" {
-		_, err := fmt.Fprintf(b.out, "%-22s %s  %s\n", "not reached", r.Host.Name, r.Host.Unreachable)
+		_, err := fmt.Fprintf(w, "%-22s %s  %s\n", "not reached", r.Host.Name, r.Host.Unreachable)
 		return err
 	}
 	for i := range r.Findings {
@@ -244,7 +257,7 @@ func (b *bulkRun) text(r *probe.BulkResult) error {
 		if f.Kind != "" {
 			text = strings.ReplaceAll(string(f.Kind), "-", " ") + ": " + text
 		}
-		if _, err := fmt.Fprintf(b.out, "%s %s  %s\n", word, r.Host.Name, text); err != nil {
+		if _, err := fmt.Fprintf(w, "%s %s  %s\n", word, r.Host.Name, text); err != nil {
 			return err
 		}
 	}

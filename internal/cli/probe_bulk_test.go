@@ -62,3 +62,36 @@ func TestBulkResumes(t *testing.T) {
 		t.Errorf("%d of %d hosts, %d of them twice", len(seen), n, twice)
 	}
 }
+
+// A lineWatch looks at how output comes.
+type lineWatch struct {
+	writes, torn int
+}
+
+func (l *lineWatch) Write(p []byte) (int, error) {
+	l.writes++
+	if !bytes.HasSuffix(p, []byte("\n")) {
+		l.torn++
+	}
+	return len(p), nil
+}
+
+// TestBulkWholeLines: whenever a run is killed, its output ends with a whole line, so that the next run's can follow it.
+func TestBulkWholeLines(t *testing.T) {
+	names := filepath.Join(t.TempDir(), "names")
+	var list strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&list, "h%d.test\n", i)
+	}
+	if err := os.WriteFile(names, []byte(list.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, form := range []string{"--json=true", "--json=false"} {
+		var out lineWatch
+		var errs bytes.Buffer
+		err := Run(t.Context(), []string{"probe", "--bulk", "--names", names, "--connect", "::127.0.0.1:1", "--target-rate", "0", "--concurrency", "8", form}, nil, nil, &out, &errs)
+		if ExitCode(err) != 2 || out.writes < 2 || out.torn > 0 { // nobody is reached
+			t.Errorf("%s: %v, %d writes, %d of them end within a line\n%s", form, err, out.writes, out.torn, errs.String())
+		}
+	}
+}

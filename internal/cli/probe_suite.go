@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text"
+
 	"github.com/usher-http/usher/internal/localca"
 	"github.com/usher-http/usher/probe"
 	"github.com/usher-http/usher/probe/suite"
@@ -155,7 +157,9 @@ func (s *session) suiteJSON(results []suite.Result, score suite.Score) error {
 // suiteText writes a line for each case, and what was expected where it is not right.
 func (s *session) suiteText(results []suite.Result, score suite.Score) {
 	p := s.paint(s.stdout)
-	t := newTable(p, []int{60, 12, 12, 12}, "case", "HTTP/1.1", "HTTP/2", "HTTP/3")
+	const verdicts = 3*len("over-strict") + 3*len("  ")
+	width := min(60, s.width()-verdicts)
+	t := newTable(p, []int{width, 12, 12, 12}, "case", "HTTP/1.1", "HTTP/2", "HTTP/3")
 	for len(results) > 0 {
 		n := slices.IndexFunc(results, func(r suite.Result) bool { return r.ID != results[0].ID })
 		if n < 0 {
@@ -173,7 +177,9 @@ func (s *session) suiteText(results []suite.Result, score suite.Score) {
 		}
 		t.AppendRow(row)
 		for _, aside := range asides {
-			t.AppendRow([]any{p.faint("  " + aside)})
+			for line := range strings.SplitSeq(text.WrapSoft(aside, width-len("| ")), "\n") {
+				t.AppendRow([]any{p.faint("| " + strings.TrimSpace(line))}) // the table takes leading spaces away
+			}
 		}
 		results = results[n:]
 	}

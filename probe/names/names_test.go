@@ -42,6 +42,11 @@ http {
 		access_by_lua_block { local t = {a = 1} ; if t then end }
 	}
 	server { ssl on; server_name old.test; }
+	server { listen 8444; ssl on; server_name older.test; }
+	server { listen *:443; server_name inherits.test; }
+	server { listen 127.0.0.1:443; server_name not.test; }
+	server { listen unix:/run/x.sock ssl; server_name unix.test; }
+	server { listen 443 ssl; server_name bücher.test "a b" dot.test.; }
 	include sites/*.conf;
 	include nothing/*.conf;
 }
@@ -54,11 +59,14 @@ http {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"www.test", "quoted.test", "api.test:8443", "below.test", "old.test", "included.test"}; !slices.Equal(list.Hosts, want) {
+	if want := []string{"www.test", "quoted.test", "api.test:8443", "below.test", "old.test", "older.test:8444", "inherits.test", "dot.test", "included.test"}; !slices.Equal(list.Hosts, want) {
 		t.Errorf("hosts %q, want %q", list.Hosts, want)
 	}
 	if want := []string{"*.wild.test", `~^re\d{1,3}\.test$`, "*.below.test"}; !slices.Equal(list.Skipped, want) {
 		t.Errorf("skipped %q, want %q", list.Skipped, want)
+	}
+	if want := []string{"bücher.test", "a b"}; !slices.Equal(list.Odd, want) {
+		t.Errorf("no hosts %q, want %q", list.Odd, want)
 	}
 }
 
@@ -91,12 +99,13 @@ sites:
   - hosts: [www.test, "*.www.test", "api.test:7443"]
   - {hosts: [far.test], listeners: [far]}
   - {hosts: ["*"]}
+  - {hosts: ["2001:db8::1", "[2001:db8::2]:444", "[2001:db8::3]", "plain.test:80"], listeners: [public, far]}
 `,
 		"short.yaml": "sites: [{hosts: [a.test]}]",
 		"bad.yaml":   "sites: {a",
 	})
 	list, err := Usher(filepath.Join(dir, "usher.yaml"))
-	if want := []string{"www.test", "www.test:9443", "api.test:7443", "far.test:9443"}; err != nil || !slices.Equal(list.Hosts, want) {
+	if want := []string{"www.test", "www.test:9443", "api.test:7443", "far.test:9443", "[2001:db8::1]", "[2001:db8::1]:9443", "[2001:db8::2]:444", "[2001:db8::3]", "[2001:db8::3]:9443"}; err != nil || !slices.Equal(list.Hosts, want) {
 		t.Errorf("%v, hosts %q, want %q", err, list.Hosts, want)
 	}
 	if want := []string{"*.www.test", "*"}; !slices.Equal(list.Skipped, want) {

@@ -20,14 +20,21 @@ const (
 // Nginx reads the server names of the servers that listen with TLS from an nginx.conf and the files that it includes.
 func Nginx(file string) (List, error) {
 	n := &nginx{root: filepath.Dir(file)}
-	err := n.file(file, 0, &block{})
-	return n.list, err
+	if err := n.file(file, 0, &block{}); err != nil {
+		return List{}, err
+	}
+	for _, b := range n.servers {
+		n.server(b)
+	}
+	return n.list, nil
 }
 
 type nginx struct {
-	root  string // relative includes begin here
-	files int
-	list  List
+	root    string // relative includes begin here
+	files   int
+	servers []*block
+	tls     map[string]bool // places at which some server listens with ssl: all of them do then
+	list    List
 }
 
 // A block is a server block as far as it was read; outside of one it gathers nothing that counts.
@@ -35,7 +42,9 @@ type block struct {
 	server bool
 	apart  bool // within stream or mail: no HTTP
 	names  []string
-	ports  []string // of listen directives with ssl or quic
+	places []string // of listen directives: "*:443", "[::1]:443"
+	secure []string // those with ssl or quic
+	ssl    bool     // ssl on, as it was before nginx 1.15
 }
 
 func (n *nginx) file(path string, depth int, b *block) error {
@@ -107,7 +116,13 @@ func (n *nginx) inner(s *scanner, path string, depth int, words []string, outer 
 		return fmt.Errorf("%s:%d: %q is not closed", path, line, words[0])
 	}
 	s.closed = false
-	n.server(b)
+	n.servers = append(n.servers, b)
+	for _, place := range b.secure {
+		if n.tls == nil {
+			n.tls = map[string]bool{}
+		}
+		n.tls[place] = true
+	}
 	return nil
 }
 
@@ -138,14 +153,41 @@ func (b *block) directive(words []string) {
 	case "server_name":
 		b.names = append(b.names, words[1:]...)
 	case "listen":
-		if len(words) > 1 && (slices.Contains(words, "ssl") || slices.Contains(words, "quic")) {
-			b.ports = append(b.ports, listenPort(words[1]))
+		if len(words) < 2 || strings.HasPrefix(words[1], "unix:") {
+			return
+		}
+		place := listenPlace(words[1])
+		b.places = append(b.places, place)
+		if slices.Contains(words, "ssl") || slices.Contains(words, "quic") {
+			b.secure = append(b.secure, place)
 		}
 	case "ssl":
-		if len(words) == 2 && words[1] == "on" { // as it was before nginx 1.15
-			b.ports = append(b.ports, "443")
+		b.ssl = len(words) == 2 && words[1] == "on"
+	}
+}
+
+// listenPlace is the address and port of a listen directive, alike for all ways to say any address of IPv4.
+func listenPlace(address string) string {
+	port := listenPort(address)
+	host := strings.TrimSuffix(address, ":"+port)
+	if host == port || host == "" || host == "0.0.0.0" {
+		host = "*"
+	}
+	return host + ":" + port
+}
+
+// ports are where a server listens with TLS.
+func (n *nginx) ports(b *block) (list []string) {
+	for _, place := range b.places {
+		if b.ssl || n.tls[place] {
+			list = append(list, place[strings.LastIndexByte(place, ':')+1:])
 		}
 	}
+	if b.ssl && len(list) == 0 {
+		list = []string{"443"}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // listenPort returns the port of "443", "*:443", "[::]:443", "127.0.0.1".
@@ -160,10 +202,10 @@ func listenPort(address string) string {
 }
 
 func (n *nginx) server(b *block) {
-	if len(b.ports) == 0 {
+	ports := n.ports(b)
+	if len(ports) == 0 {
 		return
 	}
-	slices.Sort(b.ports)
 	for _, name := range b.names {
 		switch {
 		case name == "" || name == "_":
@@ -172,7 +214,7 @@ func (n *nginx) server(b *block) {
 			name = name[1:]
 			fallthrough
 		case !strings.ContainsAny(name, "*~$"):
-			for _, port := range slices.Compact(slices.Clone(b.ports)) {
+			for _, port := range ports {
 				n.list.add(strings.ToLower(name), port)
 			}
 		default:

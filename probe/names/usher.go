@@ -3,9 +3,13 @@ package names
 import (
 	"fmt"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/usher-http/usher/authority"
 )
 
 // configuration is what is read of an usher.yaml: which hosts, and where.
@@ -33,15 +37,18 @@ func Usher(file string) (list List, err error) {
 	for _, site := range c.Sites {
 		ports := c.ports(site.Listeners)
 		for _, host := range site.Hosts {
-			switch {
-			case strings.Contains(host, "*"):
+			if strings.Contains(host, "*") {
 				list.Skipped = append(list.Skipped, host)
-			case listenPort(host) != "80": // narrowed to a port
-				list.add(host[:strings.LastIndexByte(host, ':')], listenPort(host))
-			default:
-				for _, port := range ports {
-					list.add(host, port)
+				continue
+			}
+			if a, err := authority.Parse(host); err == nil && a.Port() != 0 { // narrowed to a port
+				if port := strconv.Itoa(int(a.Port())); !c.plain(port) {
+					list.add(a.Host(), port)
 				}
+				continue
+			}
+			for _, port := range ports {
+				list.add(host, port)
 			}
 		}
 	}
@@ -55,7 +62,7 @@ func (c *configuration) ports(only []string) (list []string) {
 		if name == "" {
 			name = l.Address
 		}
-		if l.Scheme == "http" || len(only) > 0 && !contains(only, name) {
+		if l.Scheme == "http" || len(only) > 0 && !slices.Contains(only, name) {
 			continue
 		}
 		if len(l.PublicPorts) > 0 {
@@ -70,11 +77,12 @@ func (c *configuration) ports(only []string) (list []string) {
 	return list
 }
 
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
+// plain reports whether a plaintext listener has the port.
+func (c *configuration) plain(port string) bool {
+	for _, l := range c.Listeners {
+		if l.Scheme == "http" && (listenPort(l.Address) == port || slices.Contains(l.PublicPorts, port)) {
 			return true
 		}
 	}
-	return false
+	return len(c.Listeners) == 0 && port == "80" // the default
 }

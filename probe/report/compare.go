@@ -108,9 +108,14 @@ func (c Comparison) JSON(w io.Writer) error {
 		}
 	}
 	return e.Encode(struct {
-		Type  string `json:"type"`
-		New   int    `json:"new"`
-		Gone  int    `json:"gone"`
-		Still int    `json:"still"`
-	}{"comparison", len(c.New), len(c.Gone), len(c.Still)})
+		Type string `json:"type"`
+		counts
+	}{"comparison", counts{len(c.New), len(c.Gone), len(c.Still)}})
+}
+
+// counts are how many findings are new, gone and as before.
+type counts struct {
+	New   int `json:"new"`
+	Gone  int `json:"gone"`
+	Still int `json:"still"`
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/invopop/jsonschema"
 
 	"github.com/usher-http/usher/probe"
+	"github.com/usher-http/usher/probe/suite"
 	"github.com/usher-http/usher/probe/wire"
 )
 
@@ -39,6 +40,7 @@ var words = map[reflect.Type][]any{
 	reflect.TypeFor[probe.Severity](): anys(probe.Severities()),
 	reflect.TypeFor[wire.Protocol]():  {"h1", "h2", "h3"},
 	reflect.TypeFor[probe.Outcome]():  anys(outcomes),
+	reflect.TypeFor[suite.Verdict]():  anys([]suite.Verdict{suite.Right, suite.OverStrict, suite.Wrong, suite.Dangerous, suite.Skipped}),
 	reflect.TypeFor[probe.ClientAuth](): {
 		string(probe.AuthNone), string(probe.AuthOptional), string(probe.AuthRequired),
 	},
@@ -63,11 +65,12 @@ func generate(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	schema := &jsonschema.Schema{Version: jsonschema.Version, Title: "usher probe --json", Definitions: jsonschema.Definitions{},
-		Description: "One line of the output: a host, a pair (one host asked for on another one's connection), a finding, or the summary at the end. Later versions may have more types and more properties."}
+		Description: "One line of the output: a host, a pair (one host asked for on another one's connection), a finding, or the summary at the end; with --compare findings and a comparison, with --suite cases and a score. Later versions may have more types and more properties."}
 	for _, line := range []struct {
 		name string
 		of   any
-	}{{"host", &probe.HostReport{}}, {"pair", &probe.Pair{}}, {"finding", &probe.Finding{}}, {"summary", &probe.Summary{}}} {
+	}{{"host", &probe.HostReport{}}, {"pair", &probe.Pair{}}, {"finding", &probe.Finding{}}, {"summary", &probe.Summary{}},
+		{"comparison", &counts{}}, {"case", &suite.Result{}}, {"score", &suite.Score{}}} {
 		part := r.Reflect(line.of)
 		for name, d := range part.Definitions {
 			schema.Definitions[name] = d
@@ -75,6 +78,9 @@ func generate(t *testing.T) []byte {
 		name := part.Ref[len("#/$defs/"):]
 		typed := jsonschema.NewProperties()
 		typed.Set("type", &jsonschema.Schema{Const: line.name})
+		if line.name == "finding" {
+			typed.Set("change", &jsonschema.Schema{Type: "string", Enum: []any{"new", "gone", "still"}, Description: "with --compare alone"})
+		}
 		schema.OneOf = append(schema.OneOf, &jsonschema.Schema{Title: line.name, Properties: typed, Required: []string{"type"}, AllOf: []*jsonschema.Schema{{Ref: "#/$defs/" + name}}})
 	}
 	text, err := json.MarshalIndent(schema, "", "  ")

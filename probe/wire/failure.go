@@ -35,6 +35,9 @@ var errProtocol = errors.New("the server does not offer this protocol")
 // errFlood: more frames, fields or interim answers than anyone needs.
 var errFlood = errors.New("too many frames, fields or interim answers")
 
+// unadvertised is what crypto/tls says where the server chooses a protocol that was not offered, as Apache httpd without HTTP/2 does.
+const unadvertised = "tls: server selected unadvertised ALPN protocol"
+
 // failureOf sorts an error.
 func failureOf(err error) (Failure, string) {
 	if kind, detail, ok := quicFailure(err); ok {
@@ -48,6 +51,8 @@ func failureOf(err error) (Failure, string) {
 		return alert(op.Err.Error())
 	case errors.Is(err, errProtocol):
 		return NoProtocol, err.Error()
+	case err.Error() == unadvertised:
+		return NoProtocol, "the server chose another protocol than was offered"
 	case errors.As(err, &record):
 		return NotTLS, record.Msg
 	case errors.As(err, &dns) && !dns.IsTimeout:

@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -194,5 +195,12 @@ func TestHello(t *testing.T) {
 		if got := <-seen; got != test.seen {
 			t.Errorf("%s: the server saw %q", test.sni, got)
 		}
+	}
+}
+
+// A server that chooses a protocol which was not offered does not speak the one that was; crypto/tls has no type for this error.
+func TestUnadvertised(t *testing.T) {
+	if kind, _ := wire.FailureOf(errors.New("tls: server selected unadvertised ALPN protocol")); kind != wire.NoProtocol {
+		t.Error(kind)
 	}
 }

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,7 +34,7 @@ var (
 )
 
 // TestPage opens the page of a report in Chromium: nothing is said on the console, which is where a request to anywhere would be, since the
-// page forbids them all; and the filter filters.
+// page forbids them all; the filter filters; and nothing but its tables and its map is wider than a telephone.
 func TestPage(t *testing.T) {
 	chromium := testenv.Browser(t, "chromium", "chromium-browser", "google-chrome")
 	s := naive(t)
@@ -42,12 +43,29 @@ func TestPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.write(t, "tried.html", strings.Replace(string(text), "</body>", script+"</body>", 1))
+	steps := strings.Fields(s.open(t, chromium, string(text), script, "--window-size=1200,900"))
+	all, staff, none, problems, critical := steps[0], steps[1], steps[2], steps[3], steps[4]
+	if none != "0/0/0" || staff == all || staff == none || problems == all || critical == problems || strings.HasPrefix(critical, "0/") {
+		t.Errorf("all %s, staff.test %s, no such host %s, problems only %s, critical only %s (findings/rows/arcs)", all, staff, none, problems, critical)
+	}
+	t.Logf("findings/rows/arcs: all %s, staff.test %s, problems only %s, critical only %s", all, staff, problems, critical)
+	const room = `<script>document.title = "SEEN " + document.documentElement.scrollWidth + " " + innerWidth;</script>`
+	var wide, window int
+	seen := s.open(t, chromium, string(text), room, "--window-size=390,800")
+	if _, err := fmt.Sscan(seen, &wide, &window); err != nil || window > 500 || wide > window {
+		t.Errorf("on a telephone the page is %d wide in a window of %d, which scrolls to and fro (%v, %q)", wide, window, err, seen)
+	}
+}
+
+// open shows a page with a script of ours in Chromium, and returns what the script put into the title behind SEEN.
+func (s *server) open(t *testing.T, chromium, page, script string, flags ...string) string {
+	t.Helper()
+	s.write(t, "tried.html", strings.Replace(page, "</body>", script+"</body>", 1))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+	cmd := exec.CommandContext(ctx, chromium, append(flags, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(), "--enable-logging=stderr", "--dump-dom",
-		"file://"+filepath.Join(s.dir, "tried.html"))
+		"file://"+filepath.Join(s.dir, "tried.html"))...)
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &errs, 5*time.Second
 	if err := cmd.Run(); err != nil {
@@ -60,10 +78,5 @@ func TestPage(t *testing.T) {
 	if m == nil {
 		t.Fatalf("the script did not run through:\n%s", errs.String())
 	}
-	steps := strings.Fields(m[1])
-	all, staff, none, problems, critical := steps[0], steps[1], steps[2], steps[3], steps[4]
-	if none != "0/0/0" || staff == all || staff == none || problems == all || critical == problems || strings.HasPrefix(critical, "0/") {
-		t.Errorf("all %s, staff.test %s, no such host %s, problems only %s, critical only %s (findings/rows/arcs)", all, staff, none, problems, critical)
-	}
-	t.Logf("findings/rows/arcs: all %s, staff.test %s, problems only %s, critical only %s", all, staff, problems, critical)
+	return m[1]
 }

@@ -44,16 +44,23 @@ func nginx(t *testing.T) *server {
 }
 
 // apache with a virtual host for each host.
-func apache(t *testing.T) *server {
+func apache(t *testing.T) *server { return apacheWith(t, "h2 http/1.1") }
+
+func apacheWith(t *testing.T, protocols string) *server {
+	t.Helper()
 	c, program := newCast(t), tool(t, "apache2")
 	return c.launch(t, func(port string) *exec.Cmd {
 		var b strings.Builder
 		fmt.Fprintf(&b, "ServerName default.invalid\nServerRoot %[1]s\nDefaultRuntimeDir %[1]s\nPidFile %[1]s/httpd.pid\nMutex sem\nErrorLog %[1]s/error.log\n", c.dir)
-		for _, module := range []string{"mpm_event", "authz_core", "ssl", "http2", "dir", "mime", "socache_shmcb"} {
+		modules := []string{"mpm_event", "authz_core", "ssl", "dir", "mime", "socache_shmcb"}
+		if strings.Contains(protocols, "h2") {
+			modules = append(modules, "http2")
+		}
+		for _, module := range modules {
 			fmt.Fprintf(&b, "LoadModule %[1]s_module /usr/lib/apache2/modules/mod_%[1]s.so\n", module)
 		}
 		fmt.Fprintf(&b, "<IfModule unixd_module>\nUser www-data\nGroup www-data\n</IfModule>\nTypesConfig /dev/null\nAddType text/plain .txt\nDirectoryIndex index.txt\n"+
-			"Protocols h2 http/1.1\nSSLSessionCache shmcb:%s/cache(512000)\nListen 127.0.0.1:%s\n", c.dir, port)
+			"Protocols %s\nSSLSessionCache shmcb:%s/cache(512000)\nListen 127.0.0.1:%s\n", protocols, c.dir, port)
 		for _, name := range names {
 			verify := ""
 			if name == "staff.test" {

@@ -94,6 +94,7 @@ func TestSuite(t *testing.T) {
 			if (code == 0) != (len(want) == 0) {
 				t.Errorf("exit %d", code)
 			}
+			s.witnessSuite(t, want)
 		})
 	}
 }
