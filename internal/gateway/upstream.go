@@ -149,8 +149,13 @@ func (x *exchange) tunnel(res *proxy.Response) {
 	}
 	done := make(chan struct{})
 	go func() {
-		io.Copy(server, client)
-		closeWrite(server)
+		from := ending{Reader: client}
+		io.Copy(server, &from)
+		if from.err == nil || from.err == io.EOF {
+			closeWrite(server)
+		} else {
+			server.Close() // the client is gone, and nobody will read what the server says
+		}
 		close(done)
 	}()
 	n, _ := io.Copy(client, server)
@@ -159,6 +164,20 @@ func (x *exchange) tunnel(res *proxy.Response) {
 	client.Close()
 	server.Close()
 	<-done
+}
+
+// ending notes how reading has ended.
+type ending struct {
+	io.Reader
+	err error
+}
+
+func (e *ending) Read(p []byte) (int, error) {
+	n, err := e.Reader.Read(p)
+	if err != nil {
+		e.err = err
+	}
+	return n, err
 }
 
 // closeWrite says that nothing more comes, where that can be said.

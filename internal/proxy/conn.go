@@ -30,6 +30,7 @@ type conn struct {
 	net    io.ReadWriteCloser // what is spoken on, TLS or the socket itself
 	socket *tcpio.Socket      // of raw; nil: not known
 	plain  *tcpio.Socket      // the same where it is spoken on; nil: TLS, or not known
+	under  *underTLS          // nil: plaintext
 	pool   *pool
 	watch  watch
 
@@ -154,7 +155,12 @@ func (c *conn) keepFirst() {
 
 // quiet reports whether nothing has come on a connection that is idle. An end means that the server has closed it; bytes that nobody
 // asked for would be taken for the answer to the next request. Where it cannot be known, a stale connection is found out when it is used.
-func (c *conn) quiet() bool { return c.socket == nil || c.socket.Quiet() }
+func (c *conn) quiet() bool {
+	if c.under != nil {
+		return c.under.quiet(c.net)
+	}
+	return c.socket == nil || c.socket.Quiet()
+}
 
 // write sends the request from a place on.
 func (c *conn) write(from int) {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"time"
 
@@ -56,7 +54,8 @@ func (p *pool) dial(ctx context.Context, fresh bool) (carrier, bool, error) {
 	if p.tls == nil {
 		return newConn(raw, raw, p), false, nil
 	}
-	secured := tls.Client(unended{raw, tcpio.Of(raw)}, p.tls)
+	under := &underTLS{Conn: raw, socket: tcpio.Of(raw)}
+	secured := tls.Client(under, p.tls)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		raw.Close()
 		return nil, false, err
@@ -64,35 +63,9 @@ func (p *pool) dial(ctx context.Context, fresh bool) (carrier, bool, error) {
 	if secured.ConnectionState().NegotiatedProtocol == "h2" {
 		return p.two.add(p, secured, fresh)
 	}
-	return newConn(raw, secured, p), false, nil
-}
-
-// unended is a socket under TLS. crypto/tls takes the end of the socket for the end of what is said where it comes between two records;
-// without a closure alert it is none (RFC 9112 section 9.8).
-type unended struct {
-	net.Conn
-	socket *tcpio.Socket // nil: not known
-}
-
-var errNoAlert = fmt.Errorf("the TLS connection ended without a closure alert: %w", io.ErrUnexpectedEOF)
-
-func (c unended) Read(p []byte) (int, error) {
-	read := c.Conn.Read
-	if c.socket != nil {
-		read = c.socket.Read
-	}
-	n, err := read(p)
-	if err == io.EOF {
-		err = errNoAlert
-	}
-	return n, err
-}
-
-func (c unended) Write(p []byte) (int, error) {
-	if c.socket != nil {
-		return c.socket.Write(p)
-	}
-	return c.Conn.Write(p)
+	c := newConn(raw, secured, p)
+	c.under = under
+	return c, false, nil
 }
 
 func (p *pool) connectError(ctx context.Context, call *Call, whole time.Duration, err error) error {

@@ -77,7 +77,7 @@ func (ro *Rotation) Do(call *Call, r *message.Request) (*Response, *Server, erro
 
 // order returns the servers beginning with the one whose turn it is; those that are down come last, since they may be up again.
 func (ro *Rotation) order(up []*turn) []*turn {
-	first := int(ro.next.Add(1)-1) % len(ro.servers)
+	first := int((ro.next.Add(1) - 1) % uint32(len(ro.servers)))
 	n := int64(now())
 	var down []*turn
 	for i := range ro.servers {

@@ -90,3 +90,16 @@ func TestRotationStaysWithAServerThatFails(t *testing.T) {
 		t.Error(res, s.Address(), err, sc.dialled())
 	}
 }
+
+// The count of requests goes round, and is larger than an int where that has 32 bits.
+func TestRotationOfManyRequests(t *testing.T) {
+	ro := NewRotation(NewServer(Config{Address: "a:1"}), NewServer(Config{Address: "b:1"}), NewServer(Config{Address: "c:1"}))
+	for _, n := range []uint32{1 << 31, 1<<32 - 2} {
+		ro.next.Store(n)
+		for range 4 {
+			if got := len(ro.order(nil)); got != 3 {
+				t.Errorf("%d servers", got)
+			}
+		}
+	}
+}

@@ -20,7 +20,7 @@ type run struct {
 	ids    atomic.Uint64
 
 	requests, broken, sent, received atomic.Int64
-	trailers, trailersLost           atomic.Int64 // of requests: an intermediary may drop them (RFC 9110 section 6.5.1)
+	trailers, trailersLost           atomic.Int64 // of requests: see record.untrailed
 	goAways                          atomic.Int64 // connections of HTTP/2 that the gateway ended, gracefully, in the middle of something
 
 	mu       sync.Mutex
@@ -38,6 +38,7 @@ func newRun(ctx context.Context, s *server) *run {
 // begin enters an exchange, so that upstreams know it.
 func (l *run) begin(rng *rand.Rand, session string, limits limits) *record {
 	r := &record{spec: newSpec(rng, mix(rng.Uint64()+l.ids.Add(1)), limits), session: session}
+	r.untrailed = limits.untrailed || r.host == h2Host
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.records[r.id] = r

@@ -136,6 +136,8 @@ type limits struct {
 	http1   bool    // one exchange at a time, one direction after the other
 	expects bool    // the client knows how to wait for 100
 	grains  []int64 // by about how much windows grow at a time
+
+	untrailed bool // trailers of requests get lost on the way to the gateway's pipeline
 }
 
 // Which hosts are served by what, see server_test.go.
