@@ -20,7 +20,7 @@ type h2conn struct {
 	nc     net.Conn // *tls.Conn, or raw itself
 	raw    *conn
 	facts  *usher.Connection
-	client peer
+	client *peer
 	shut   atomic.Bool // it was closed from outside
 
 	mu       sync.Mutex // of everything below, and of the session
@@ -73,7 +73,7 @@ const (
 
 var readBuffers = sync.Pool{New: func() any { return new([16 << 10]byte) }}
 
-func newH2Conn(s *tcpServer, nc net.Conn, raw *conn, facts *usher.Connection, client peer) *h2conn {
+func newH2Conn(s *tcpServer, nc net.Conn, raw *conn, facts *usher.Connection, client *peer) *h2conn {
 	c := &h2conn{server: s, nc: nc, raw: raw, facts: facts, client: client}
 	c.quiet = sync.NewCond(&c.mu)
 	c.session = h2.NewSession(&s.h2, c, facts.OriginFrame())

@@ -162,7 +162,7 @@ func wellFormed(f message.Fields) bool {
 }
 
 func peerOf(r *http.Request) *peer {
-	p := &peer{remote: r.RemoteAddr, ip: hostOf(r.RemoteAddr)}
+	p := &peer{remote: r.RemoteAddr, ip: hostOf(r.RemoteAddr), passing: true}
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 && len(r.TLS.PeerCertificates) > 0 {
 		p.certificate = clientCertificate(r.TLS.PeerCertificates[0].Raw)
 	}

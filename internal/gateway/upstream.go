@@ -58,6 +58,12 @@ func (u *upstream) retire() { u.servers.Retire() }
 func (u *upstream) waits() bool { return true }
 
 func (u *upstream) serve(x *exchange, _ *route) {
+	b, lent := &x.entry.gateway.budget, lentFor(x.request)
+	if !b.lend(x.client, lent) {
+		x.fail(http.StatusServiceUnavailable)
+		return
+	}
+	defer b.giveBack(x.client, lent)
 	x.ordinary = true
 	x.forward()
 	if x.call.Inform == nil {
