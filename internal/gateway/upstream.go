@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
+	"time"
 
 	"github.com/usher-http/usher/internal/gateway/config"
 	"github.com/usher-http/usher/internal/message"
@@ -153,18 +155,59 @@ func (x *exchange) tunnel(res *proxy.Response) {
 	if x.request.Method == http.MethodConnect {
 		x.status = http.StatusOK
 	}
-	done := make(chan struct{})
+	sent, over, done := counted{Writer: client}, make(chan struct{}), make(chan struct{})
 	go func() {
-		io.Copy(server, client)
+		defer close(done)
+		if _, err := io.Copy(server, client); err != nil {
+			server.Close() // the client is gone: nobody waits for what the upstream still has to say, if it ever says it
+			return
+		}
 		closeWrite(server)
-		close(done)
+		// It may be gone all the same: the end of its half and that of its connection look alike.
+		if sent.stops(x.rules.timeouts.Idle, over) {
+			server.Close()
+		}
 	}()
-	n, _ := io.Copy(client, server)
-	x.bytes += n
+	io.Copy(&sent, server)
+	close(over)
+	x.bytes += sent.n.Load()
 	// Whoever ends first ends both: a client that still sends is not read by anybody.
 	client.Close()
 	server.Close()
 	<-done
+}
+
+// counted counts what is written.
+type counted struct {
+	io.Writer
+	n atomic.Int64
+}
+
+func (w *counted) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	w.n.Add(int64(n))
+	return n, err
+}
+
+// stops waits until nothing has been written for as long as the limit (0: none), and reports whether that came before it was over.
+func (w *counted) stops(limit time.Duration, over <-chan struct{}) bool {
+	if limit == 0 {
+		return false
+	}
+	look := time.NewTicker(limit)
+	defer look.Stop()
+	for before := w.n.Load(); ; {
+		select {
+		case <-over:
+			return false
+		case <-look.C:
+		}
+		n := w.n.Load()
+		if n == before {
+			return true
+		}
+		before = n
+	}
 }
 
 // closeWrite says that nothing more comes, where that can be said.
