@@ -216,19 +216,7 @@ func TestSmugglingHTTP2(t *testing.T) {
 			} else if !strings.Contains(test.want, "GOAWAY") {
 				t.Errorf("the connection ended: %s", c.end())
 			}
-			got := a.seen(row)
-			switch {
-			case outcome != "200":
-				if len(got) > 0 {
-					t.Errorf("refused, and passed on all the same: %.300q", got[0].raw)
-				}
-			case len(got) != 1:
-				t.Errorf("%d requests passed on", len(got))
-			case test.check != nil:
-				if wrong := test.check(got[0]); wrong != "" {
-					t.Errorf("%s; passed on: %.600q", wrong, got[0].raw)
-				}
-			}
+			test.judge(t, outcome, a.seen(row))
 			if r := clean.get(t, "a.test", next); r.status != 200 || r.body != "GET "+next+" \n" {
 				t.Errorf("the next client got %d %q", r.status, r.body)
 			}
@@ -246,5 +234,22 @@ func (test *smuggle2) write(c *wire, f *http2.Framer, id uint32, row string) {
 	}
 	if test.trailers != nil {
 		c.writeRequest(f, id, true, test.trailers...)
+	}
+}
+
+// judge looks at what the upstream got of a request.
+func (test *smuggle2) judge(t *testing.T, outcome string, got []recorded) {
+	t.Helper()
+	switch {
+	case outcome != "200":
+		if len(got) > 0 {
+			t.Errorf("refused, and passed on all the same: %.300q", got[0].raw)
+		}
+	case len(got) != 1:
+		t.Errorf("%d requests passed on", len(got))
+	case test.check != nil:
+		if wrong := test.check(got[0]); wrong != "" {
+			t.Errorf("%s; passed on: %.600q", wrong, got[0].raw)
+		}
 	}
 }

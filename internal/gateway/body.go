@@ -42,14 +42,27 @@ const peekFor = 200 * time.Millisecond
 // isEmpty looks whether content comes. quic-go does not tell from the header section whether the stream ends with it; it mostly
 // does, and the request goes on without content then.
 func (b *body) isEmpty() bool {
+	n, err := b.peek()
+	return n == 0 && err == io.EOF
+}
+
+// isWrong looks whether something else than the end comes of a content whose length is said to be 0. (Of others, quic-go tells when they
+// are read.)
+func (b *body) isWrong() bool {
+	_, err := b.peek()
+	return err != io.EOF && !errors.Is(err, os.ErrDeadlineExceeded) && b.request.Context().Err() == nil
+}
+
+// peek reads the first of what comes soon.
+func (b *body) peek() (n int, err error) {
 	b.control.SetReadDeadline(time.Now().Add(peekFor))
 	var one [1]byte
-	n, err := b.ReadCloser.Read(one[:])
+	n, err = b.ReadCloser.Read(one[:])
 	b.control.SetReadDeadline(time.Time{})
 	if n > 0 {
 		b.ReadCloser = &pushedBack{b.ReadCloser, one[:n]}
 	}
-	return n == 0 && err == io.EOF
+	return n, err
 }
 
 // pushedBack is content of which a piece was read before its time.

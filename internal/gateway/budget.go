@@ -1,16 +1,20 @@
 package gateway
 
 import (
+	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/usher-http/usher/internal/message"
 )
 
 // A budget bounds what clients have sent and nobody has read yet, over all connections. Each connection has a window of its own, but
-// there may be many of them. The zero value is empty.
-type budget struct{ held atomic.Int64 }
+// there may be many of them. It also bounds what was read of content and is kept while an upstream thinks about it. The zero value is empty.
+type budget struct{ held, lent atomic.Int64 }
 
 const (
 	maxHeld = 256 << 20
+	maxLent = 256 << 20
 	// How often a connection that is held back looks again.
 	budgetEvery = 5 * time.Millisecond
 )
@@ -22,3 +26,31 @@ func (b *budget) add(n int) {
 }
 
 func (b *budget) exceeded() bool { return b.held.Load() > maxHeld }
+
+// lend takes n bytes for the content of a request that is passed on; giveBack is its opposite. It returns false where all such requests
+// together have too much. Each connection may have one all the same: a few that have many must not keep the others from what they need.
+func (b *budget) lend(p *peer, n int64) bool {
+	others := p.lent.Add(n) - n
+	if b.lent.Add(n) <= maxLent || n == 0 || others == 0 && !p.passing {
+		return true
+	}
+	b.giveBack(p, n)
+	return false
+}
+
+func (b *budget) giveBack(p *peer, n int64) {
+	p.lent.Add(-n)
+	b.lent.Add(-n)
+}
+
+// lentFor is how much of a request's content is in memory until it is answered, at most: where it came to, on the way to the upstream, or
+// kept to be sent again.
+func lentFor(r *message.Request) int64 {
+	switch {
+	case r.Body == nil || r.Method == http.MethodConnect:
+		return 0
+	case r.Length >= 0 && r.Length < keptContent:
+		return r.Length
+	}
+	return keptContent
+}

@@ -57,6 +57,8 @@ type peer struct {
 	ip     string
 	// certificate is the leaf that was verified under the site's CAs, as Client-Cert has it (RFC 9440); empty: none.
 	certificate string
+	lent        atomic.Int64 // see budget
+	passing     bool         // it is told for one request: the connection may have others
 }
 
 // cancel says that nobody waits for the answer any more. It may be called from any goroutine as long as the exchange lasts.

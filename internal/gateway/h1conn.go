@@ -22,7 +22,7 @@ type h1conn struct {
 	nc     net.Conn // *tls.Conn, or raw itself
 	raw    *conn
 	facts  *usher.Connection
-	client peer
+	client *peer
 	since  time.Time   // from when on the first request was awaited
 	heard  time.Time   // when something came last
 	empty  bool        // an empty line before the next request was passed over
@@ -72,7 +72,7 @@ var (
 var aLongTimeAgo = time.Unix(1, 0)
 
 // newH1Conn makes the driver of a connection whose first request is awaited from since on.
-func newH1Conn(s *tcpServer, nc net.Conn, raw *conn, client peer, since time.Time) *h1conn {
+func newH1Conn(s *tcpServer, nc net.Conn, raw *conn, client *peer, since time.Time) *h1conn {
 	return &h1conn{server: s, nc: nc, raw: raw, facts: raw.facts, client: client, since: since}
 }
 

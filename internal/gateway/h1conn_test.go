@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bufio"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -354,32 +353,4 @@ func TestH1Tunnel(t *testing.T) {
 			r.log.wait(t, "msg", "request", "status", "101", "bytes", "22")
 		})
 	}
-}
-
-// A client that is gone takes its tunnel with it, also where the upstream does not mind that nothing more comes.
-func TestH1TunnelClientResets(t *testing.T) {
-	held := make(chan struct{})
-	defer close(held)
-	up := newUpstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
-		c, rw, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-		rw.Flush()
-		go func() {
-			<-held
-			c.Close()
-		}()
-	})
-	r := newFolder(t).start(t, proxied(up))
-	c := r.wire1(t)
-	c.say("GET / HTTP/1.1\r\nHOSTConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-	if got := c.hear("GET"); got.StatusCode != 101 {
-		t.Fatal(got.StatusCode)
-	}
-	raw := c.Conn.(*tls.Conn).NetConn()
-	raw.(*net.TCPConn).SetLinger(0)
-	raw.Close()
-	r.log.wait(t, "msg", "request", "status", "101")
 }

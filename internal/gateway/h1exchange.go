@@ -67,7 +67,7 @@ func (rq *h1exchange) run() {
 	if rq.asked.Length != 0 {
 		rq.asked.Body = &rq.body
 	}
-	x.entry, x.rules, x.request, x.out, x.client = c.server.entry, g.rules.Load(), &rq.asked, rq, &c.client
+	x.entry, x.rules, x.request, x.out, x.client = c.server.entry, g.rules.Load(), &rq.asked, rq, c.client
 	x.proto, x.started = "h1", c.heard
 	defer rq.Flush() // behind end: who has the answer finds it counted and logged
 	defer x.end()

@@ -20,7 +20,7 @@ type h2conn struct {
 	nc     net.Conn // *tls.Conn, or raw itself
 	raw    *conn
 	facts  *usher.Connection
-	client peer
+	client *peer
 	shut   atomic.Bool // it was closed from outside
 
 	mu       sync.Mutex // of everything below, and of the session
@@ -62,6 +62,9 @@ const (
 	writeInPlace = 16 << 10
 	// What a request writes before it is sent although more may come.
 	flushAt = 64 << 10
+	// How many bytes of frames may wait while others are written. More than a client's window of content and its answers' header sections
+	// usually have together.
+	maxUnsent = 256 << 10
 	// How long a client has to take in the GOAWAY that tells it of an error.
 	lingerFor = 250 * time.Millisecond
 	// How many events of a flood a second gives back (see h2.Session.Credit).
@@ -70,7 +73,7 @@ const (
 
 var readBuffers = sync.Pool{New: func() any { return new([16 << 10]byte) }}
 
-func newH2Conn(s *tcpServer, nc net.Conn, raw *conn, facts *usher.Connection, client peer) *h2conn {
+func newH2Conn(s *tcpServer, nc net.Conn, raw *conn, facts *usher.Connection, client *peer) *h2conn {
 	c := &h2conn{server: s, nc: nc, raw: raw, facts: facts, client: client}
 	c.quiet = sync.NewCond(&c.mu)
 	c.session = h2.NewSession(&s.h2, c, facts.OriginFrame())
@@ -151,15 +154,18 @@ func (c *h2conn) step(p []byte, err error) (ok bool, here *h2exchange) {
 	return ok, here
 }
 
-// holdBack keeps the connection from being read while all connections together hold too much that nobody has read yet. What is held
-// goes on to upstreams meanwhile, or its time limits end it.
+// holdBack keeps the connection from being read while all connections together hold too much that nobody has read yet: what is held
+// goes on to upstreams meanwhile, or its time limits end it. It also does so while the client does not take the answers that wait for it,
+// until it does or the time limit for writing ends it: header sections have no flow control.
 func (c *h2conn) holdBack() {
-	for c.server.gateway.budget.exceeded() && !c.shut.Load() {
+	for !c.shut.Load() {
 		c.mu.Lock()
-		c.letGo(time.Now())
-		broken := c.broken
+		hold := !c.broken && (c.session.Unsent() > maxUnsent || c.server.gateway.budget.exceeded())
+		if hold {
+			c.letGo(time.Now())
+		}
 		c.mu.Unlock()
-		if broken {
+		if !hold {
 			return
 		}
 		time.Sleep(budgetEvery)

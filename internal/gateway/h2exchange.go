@@ -49,7 +49,7 @@ func newH2Exchange(c *h2conn, st *h2.Stream, r *message.Request) *h2exchange {
 		rq.ended = true
 	}
 	x := &rq.exchange
-	x.entry, x.rules, x.request, x.out, x.client = c.server.entry, c.server.gateway.rules.Load(), r, rq, &c.client
+	x.entry, x.rules, x.request, x.out, x.client = c.server.entry, c.server.gateway.rules.Load(), r, rq, c.client
 	x.proto, x.started = "h2", c.heard
 	st.Value = rq
 	c.server.gateway.flights.begin()
@@ -233,6 +233,9 @@ func (rq *h2exchange) Read(p []byte) (int, error) {
 	n := copy(p, rq.content[rq.read:])
 	rq.read += n
 	c.server.gateway.budget.add(-n)
+	if rq.read == len(rq.content) && cap(rq.content) > keptContent {
+		rq.content, rq.read = nil, 0 // it may be long until more comes
+	}
 	if !rq.lost {
 		rq.stream.Consume(n)
 		if !rq.ended {

@@ -143,8 +143,30 @@ func TestH2ClientGoesAway(t *testing.T) {
 	wait(t, "the request", g.asked)
 	g.let <- struct{}{}
 	c.want(id, "200", "held")
-	wait(t, "the end of the connection", c.gone)
+	if last := c.wantEnd(http2.ErrCodeNo).LastStreamID; last != id {
+		t.Errorf("the last stream is %d, want %d", last, id)
+	}
 	d.wantNothingLeft(t)
+}
+
+// What it asks for when its connection is about to be closed is not carried out, since nobody would be answered; it is told so.
+func TestH2ClientAsksBehindItsGoAway(t *testing.T) {
+	g := newGate(t)
+	d := drive(t, mixed(g.URL))
+	c := d.wire(t)
+	id := c.get("/fixed")
+	c.want(id, "200", "fixed\n")
+	c.out.WriteGoAway(0, http2.ErrCodeNo, nil)
+	c.flush()
+	c.until("GOAWAY", func() bool { return len(c.goAways) == 1 })
+	c.get("/held")
+	if last := c.wantEnd(http2.ErrCodeNo).LastStreamID; last != id {
+		t.Errorf("the last stream is %d, want %d", last, id)
+	}
+	d.wantNothingLeft(t)
+	if len(g.asked) > 0 {
+		t.Error("a request that was not answered was carried out")
+	}
 }
 
 // When the refused host is the one that the connection was made for, it is closed gracefully: other requests are still answered.

@@ -99,6 +99,12 @@ func (c *h2conn) settle() {
 	if !c.session.Done() || c.broken || c.writing || c.ending || c.running > 0 {
 		return
 	}
+	// Where it is the client that leaves, it is to know what was not carried out: requests that come from here on are refused.
+	if c.session.FinishGoAway(); c.session.Pending() {
+		c.writing = true
+		go c.writeOn(nil)
+		return
+	}
 	// The client may have sent something that is not read yet: closing now would reset the connection, and take the last answer with
 	// it. Reading goes on for a moment, most often until the client closes.
 	c.ending, c.mute = true, true

@@ -38,6 +38,10 @@ func (e *entry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if at == nil {
 		return
 	}
+	if h.malformed {
+		x.fail(http.StatusBadRequest)
+		return
+	}
 	if at.action.waits() {
 		// The context ends when the stream is reset.
 		stop := context.AfterFunc(r.Context(), x.cancel)
@@ -55,6 +59,9 @@ type httpExchange struct {
 	stalled *time.Timer
 	asked   message.Request
 	body    *body // nil: the request has none
+	// malformed says that quic-go let through what the others refuse (RFC 9114 section 4.1.2: "Intermediaries that process HTTP requests
+	// or responses [...] MUST NOT forward a malformed request or response").
+	malformed bool
 }
 
 // close is the end of the request: nobody reads its content from here on.
@@ -78,11 +85,14 @@ func (h *httpExchange) read(limit time.Duration) *message.Request {
 		Minor:     r.ProtoMinor,
 	}
 	q.Fields = fieldsOf(r.Header)
-	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
+	h.malformed = !wellFormed(q.Fields)
+	if r.Body != nil && r.Body != http.NoBody {
 		h.body = newBody(h.w, r, limit)
-		q.Body = h.body
-		if r.ContentLength < 0 && bodiless(r.Method) && h.body.isEmpty() {
-			q.Body = nil
+		switch {
+		case r.ContentLength == 0:
+			h.malformed = h.malformed || h.body.isWrong()
+		case r.ContentLength > 0 || !bodiless(r.Method) || !h.body.isEmpty():
+			q.Body = h.body
 		}
 	}
 	if q.Body == nil {
@@ -141,8 +151,18 @@ func fieldsOf(h http.Header) message.Fields {
 	return f
 }
 
+// wellFormed reports whether the fields may be passed on: quic-go lets values begin and end with blanks.
+func wellFormed(f message.Fields) bool {
+	for i := range f {
+		if !message.ValidName(f[i].Name) || !message.ValidValue(f[i].Value) {
+			return false
+		}
+	}
+	return true
+}
+
 func peerOf(r *http.Request) *peer {
-	p := &peer{remote: r.RemoteAddr, ip: hostOf(r.RemoteAddr)}
+	p := &peer{remote: r.RemoteAddr, ip: hostOf(r.RemoteAddr), passing: true}
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 && len(r.TLS.PeerCertificates) > 0 {
 		p.certificate = clientCertificate(r.TLS.PeerCertificates[0].Raw)
 	}

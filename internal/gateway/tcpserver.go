@@ -152,9 +152,9 @@ func (s *tcpServer) survive(raw *conn) {
 	}
 }
 
-func peerAt(raw *conn) peer {
+func peerAt(raw *conn) *peer {
 	remote := raw.RemoteAddr().String()
-	return peer{remote: remote, ip: hostOf(remote)}
+	return &peer{remote: remote, ip: hostOf(remote)}
 }
 
 // begin serves a connection in its goroutine. The server knows it before it forgets that it was young.

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
+	"time"
 
 	"github.com/usher-http/usher/internal/gateway/config"
 	"github.com/usher-http/usher/internal/message"
@@ -58,6 +60,12 @@ func (u *upstream) retire() { u.servers.Retire() }
 func (u *upstream) waits() bool { return true }
 
 func (u *upstream) serve(x *exchange, _ *route) {
+	b, lent := &x.entry.gateway.budget, lentFor(x.request)
+	if !b.lend(x.client, lent) {
+		x.fail(http.StatusServiceUnavailable)
+		return
+	}
+	defer b.giveBack(x.client, lent)
 	x.ordinary = true
 	x.forward()
 	if x.call.Inform == nil {
@@ -147,19 +155,24 @@ func (x *exchange) tunnel(res *proxy.Response) {
 	if x.request.Method == http.MethodConnect {
 		x.status = http.StatusOK
 	}
-	done := make(chan struct{})
+	sent, over, done := counted{Writer: client}, make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(done)
 		from := ending{Reader: client}
 		io.Copy(server, &from)
-		if from.err == nil || from.err == io.EOF {
-			closeWrite(server)
-		} else {
-			server.Close() // the client is gone, and nobody will read what the server says
+		if from.err != nil && from.err != io.EOF {
+			server.Close() // the client is gone: nobody waits for what the upstream still has to say, if it ever says it
+			return
 		}
-		close(done)
+		closeWrite(server)
+		// It may be gone all the same: the end of its half and that of its connection look alike.
+		if sent.stops(x.rules.timeouts.Idle, over) {
+			server.Close()
+		}
 	}()
-	n, _ := io.Copy(client, server)
-	x.bytes += n
+	io.Copy(&sent, server)
+	close(over)
+	x.bytes += sent.n.Load()
 	// Whoever ends first ends both: a client that still sends is not read by anybody.
 	client.Close()
 	server.Close()
@@ -178,6 +191,39 @@ func (e *ending) Read(p []byte) (int, error) {
 		e.err = err
 	}
 	return n, err
+}
+
+// counted counts what is written.
+type counted struct {
+	io.Writer
+	n atomic.Int64
+}
+
+func (w *counted) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	w.n.Add(int64(n))
+	return n, err
+}
+
+// stops waits until nothing has been written for as long as the limit (0: none), and reports whether that came before it was over.
+func (w *counted) stops(limit time.Duration, over <-chan struct{}) bool {
+	if limit == 0 {
+		return false
+	}
+	look := time.NewTicker(limit)
+	defer look.Stop()
+	for before := w.n.Load(); ; {
+		select {
+		case <-over:
+			return false
+		case <-look.C:
+		}
+		n := w.n.Load()
+		if n == before {
+			return true
+		}
+		before = n
+	}
 }
 
 // closeWrite says that nothing more comes, where that can be said.

@@ -22,6 +22,11 @@ func (s *Session) Pending() bool {
 	return len(s.out) > 0 || s.sendWindow > 0 && !s.schedule.empty()
 }
 
+// Unsent returns how many bytes of frames wait for Output to hand them over. Content is bounded by Config.MaxOutput; header sections
+// and control frames, which have no flow control, by how much is fed meanwhile: who drives the session feeds nothing more when the client
+// takes nothing.
+func (s *Session) Unsent() int { return len(s.out) }
+
 // fill takes content into the output.
 func (s *Session) fill() {
 	for len(s.out) < s.c.MaxOutput && s.sendWindow > 0 {

@@ -92,6 +92,9 @@ func (s *Stream) Headers(fields []Field) error { return s.Raw(HeadersFrame(field
 // HeadersFrame returns the bytes of a HEADERS frame.
 func HeadersFrame(fields []Field) []byte {
 	var block bytes.Buffer
+	if len(fields) == 0 {
+		block.Write([]byte{0, 0}) // the prefix (RFC 9204 section 4.5.1), which the encoder writes with the first field
+	}
 	enc := qpack.NewEncoder(&block)
 	for _, f := range fields {
 		if err := enc.WriteField(qpack.HeaderField{Name: f[0], Value: f[1]}); err != nil {
@@ -102,7 +105,10 @@ func HeadersFrame(fields []Field) []byte {
 }
 
 // Data sends a DATA frame.
-func (s *Stream) Data(body string) error { return s.Raw(appendFrame(nil, frameData, []byte(body))) }
+func (s *Stream) Data(body string) error { return s.Raw(DataFrame(body)) }
+
+// DataFrame returns the bytes of a DATA frame.
+func DataFrame(body string) []byte { return appendFrame(nil, frameData, []byte(body)) }
 
 // Raw sends bytes.
 func (s *Stream) Raw(b []byte) error {
