@@ -15,6 +15,10 @@ type budget struct{ held, lent atomic.Int64 }
 const (
 	maxHeld = 256 << 20
 	maxLent = 256 << 20
+	// What clients of HTTP/2 have not taken of their answers, over all connections: beyond lessUnsent each connection may keep less, and
+	// beyond maxUnsentInAll a connection on which something waits already gets no further answers.
+	lessUnsent = 128 << 20
+	mostUnsent = 512 << 20
 	// How often a connection that is held back looks again.
 	budgetEvery = 5 * time.Millisecond
 )
@@ -30,8 +34,11 @@ func (b *budget) exceeded() bool { return b.held.Load() > maxHeld }
 // lend takes n bytes for the content of a request that is passed on; giveBack is its opposite. It returns false where all such requests
 // together have too much. Each connection may have one all the same: a few that have many must not keep the others from what they need.
 func (b *budget) lend(p *peer, n int64) bool {
+	if n == 0 {
+		return true
+	}
 	others := p.lent.Add(n) - n
-	if b.lent.Add(n) <= maxLent || n == 0 || others == 0 && !p.passing {
+	if b.lent.Add(n) <= maxLent || others == 0 && !p.passing {
 		return true
 	}
 	b.giveBack(p, n)
@@ -39,6 +46,9 @@ func (b *budget) lend(p *peer, n int64) bool {
 }
 
 func (b *budget) giveBack(p *peer, n int64) {
+	if n == 0 {
+		return
+	}
 	p.lent.Add(-n)
 	b.lent.Add(-n)
 }

@@ -187,6 +187,24 @@ type dateText struct {
 
 var date atomic.Pointer[dateText]
 
+// roomy may be implemented by a Responder. Room waits until the client takes content, within the server's limits, and returns how much
+// Write takes without waiting for it.
+type roomy interface{ Room() (int, error) }
+
+// What is no longer is taken whatever the client does.
+const littleContent = 4 << 10
+
+// room is how large the next piece of an answer of so much content (-1: unknown) may be that is read into a buffer, so that no buffer is
+// needed while nobody takes what is in it.
+func (x *exchange) room(length int64) (int, error) {
+	most := len(buffer{})
+	if out, ok := x.out.(roomy); ok && (length < 0 || length > littleContent) {
+		n, err := out.Room()
+		return min(n, most), err
+	}
+	return most, nil
+}
+
 // A buffer is for copying content.
 type buffer [64 << 10]byte
 

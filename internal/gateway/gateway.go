@@ -16,6 +16,7 @@ import (
 
 	"github.com/usher-http/usher"
 	"github.com/usher-http/usher/internal/gateway/config"
+	"github.com/usher-http/usher/internal/h2"
 	"github.com/usher-http/usher/internal/localca"
 )
 
@@ -49,6 +50,7 @@ type Gateway struct {
 	flights flights
 	crew    crew
 	budget  budget
+	unsent  h2.Account // what clients of HTTP/2 have not taken of their answers
 
 	// hard ends what the drain time-out cuts: it is the parent of every request's context.
 	hard    context.Context
@@ -89,6 +91,7 @@ func Start(ctx context.Context, l *config.Loaded, o Options) (*Gateway, error) {
 		o.renewEvery = time.Hour
 	}
 	g := &Gateway{
+		unsent:  h2.Account{Soft: lessUnsent, Hard: mostUnsent},
 		options: o,
 		guard:   new(usher.Guard),
 		metrics: newMetrics(o.Version),

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -67,13 +68,22 @@ func (rq *h2exchange) begin() (waits *route) {
 	q := usherRequest(x.request)
 	x.verdict, x.conn = rq.c.facts.Decide(&q)
 	at := x.admit()
-	if at != nil && at.action.waits() {
+	switch {
+	case at == nil:
+	case rq.c.crowded():
+		x.fail(http.StatusServiceUnavailable)
+	case at.action.waits():
 		return at
-	}
-	if at != nil {
+	default:
 		at.action.serve(x, at)
 	}
 	return nil
+}
+
+// crowded reports whether the client has to take what it was answered before it is answered more: all clients together leave too much.
+// The lock is held.
+func (c *h2conn) crowded() bool {
+	return c.server.gateway.unsent.Full() && (c.running > 0 || c.session.Kept() > 0)
 }
 
 // start gives a request a goroutine of its own. The lock is held.
@@ -338,23 +348,48 @@ func (rq *h2exchange) Write(p []byte) (int, error) {
 		if written == len(p) {
 			break
 		}
-		rq.unsent = 0
-		rq.c.handOver() // somebody has to read that the client takes more
-		rq.c.flush()
-		if n > 0 || rq.lost {
-			continue // writing has made room
-		}
-		if limit := rq.rules.timeouts.Idle; !rq.writable.wait(&rq.c.mu, rq.left(limit)) && !rq.lost && !rq.moving() {
-			rq.stream.Reset(h2.Cancel)
-			rq.lose()
-			rq.c.flush()
-		}
+		rq.await(n > 0)
 	}
 	if rq.unsent >= flushAt {
 		rq.unsent = 0
 		rq.c.flush()
 	}
 	return written, nil
+}
+
+// await sends what there is, and waits for the client to take some of it, unless sending may have made room already.
+func (rq *h2exchange) await(made bool) {
+	rq.unsent = 0
+	rq.c.handOver() // somebody has to read that the client takes more
+	rq.c.flush()
+	if made || rq.lost {
+		return
+	}
+	if limit := rq.rules.timeouts.Idle; !rq.writable.wait(&rq.c.mu, rq.left(limit)) && !rq.lost && !rq.moving() {
+		rq.stream.Reset(h2.Cancel)
+		rq.lose()
+		rq.c.flush()
+	}
+}
+
+// How much room is worth a piece of an answer of its own.
+const worthPiece = 16 << 10
+
+// Room waits until Write takes something of worth, within timeouts.idle, and returns how much that is.
+func (rq *h2exchange) Room() (int, error) {
+	rq.hold()
+	defer rq.release()
+	rq.moving()
+	for asked := false; ; asked = true {
+		if rq.lost {
+			return 0, message.ErrGone
+		}
+		n := rq.stream.Await(worthPiece)
+		if _, waiting := rq.stream.Progress(); n >= worthPiece || n > 0 && waiting == 0 {
+			return n, nil
+		}
+		rq.await(!asked)
+	}
 }
 
 // moving notes whether the client has taken content since it was last asked, or has nothing to take. That there is room again in

@@ -69,11 +69,31 @@ func (w *handlerWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// ReadFrom saves io.Copy from making a buffer for each file.
-func (w *handlerWriter) ReadFrom(src io.Reader) (int64, error) {
-	buf := buffers.Get().(*buffer)
-	defer buffers.Put(buf)
-	return io.CopyBuffer(struct{ io.Writer }{w}, src, buf[:])
+// ReadFrom saves io.Copy from making a buffer for each file, and needs one only while the client takes what is in it.
+func (w *handlerWriter) ReadFrom(src io.Reader) (sum int64, err error) {
+	w.WriteHeader(http.StatusOK)
+	for w.err == nil {
+		most := len(buffer{})
+		if !w.bare {
+			if most, w.err = w.x.room(-1); w.err != nil {
+				break
+			}
+		}
+		buf := buffers.Get().(*buffer)
+		n, err := src.Read(buf[:most])
+		if n > 0 {
+			sum += int64(n)
+			w.Write(buf[:n])
+		}
+		buffers.Put(buf)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return sum, err
+		}
+	}
+	return sum, w.err
 }
 
 func (w *handlerWriter) finish() {

@@ -53,7 +53,7 @@ func newTCPServer(l *listener) *tcpServer {
 		listener: l,
 		entry:    &entry{g, l.door},
 		timeouts: l.timeouts,
-		h2:       h2.Config{MaxStreams: maxStreams, MaxHeaderBytes: maxHeaderBytes},
+		h2:       h2.Config{MaxStreams: maxStreams, MaxHeaderBytes: maxHeaderBytes, Account: &l.gateway.unsent},
 		done:     make(chan struct{}),
 		young:    map[*conn]struct{}{},
 		conns:    map[driver]struct{}{},

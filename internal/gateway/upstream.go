@@ -108,16 +108,23 @@ func (x *exchange) pass(res *proxy.Response) {
 	if end {
 		return
 	}
-	buf := buffers.Get().(*buffer)
-	defer buffers.Put(buf)
 	if x.flush == nil {
 		x.flush = func() { x.out.Flush() }
 	}
 	res.OnWait(x.flush) // what is there need not wait for what comes
 	for {
-		n, err := res.Read(buf[:])
+		most, err := x.room(res.Length)
+		if err != nil {
+			x.aborted = true
+			return
+		}
+		buf := buffers.Get().(*buffer)
+		n, err := res.Read(buf[:most])
 		if n > 0 && x.write(buf[:n]) != nil {
 			x.aborted = true
+		}
+		buffers.Put(buf)
+		if x.aborted {
 			return
 		}
 		if err == io.EOF {

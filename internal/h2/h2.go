@@ -16,6 +16,8 @@ type Config struct {
 	SendBuffer     int    // bytes of content that Write keeps for one stream; 0: 256 KiB
 	MaxOutput      int    // bytes of frames that Output gathers before it stops taking from streams' content; 0: 64 KiB
 	ConnSendBuffer int    // the same as SendBuffer for all streams of the session together; 0: 1 MiB
+
+	Account *Account // of what all sessions that share it keep; nil: none
 }
 
 // withDefaults returns c with every zero filled in.

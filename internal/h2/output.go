@@ -77,7 +77,7 @@ func (s *Session) takeKept(st *Stream, n int) {
 	st.beginFrame(n)
 	var freed int
 	s.out, freed = st.kept.read(s.out, n)
-	s.schedule.held -= freed
+	s.schedule.keep(-freed)
 	s.schedule.stirred = true
 	st.spent(n)
 }

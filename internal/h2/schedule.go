@@ -10,6 +10,7 @@ type schedule struct {
 	short, long queue
 	shortRun    int // bytes that short answers have gone ahead of the others
 	held        int // memory of content that is kept
+	account     *Account
 
 	blocked []*Stream // whose Write took less than it was given, the longest waiting first
 	stirred bool      // there may be room for one of them
@@ -65,7 +66,7 @@ func (q *schedule) forget(st *Stream) {
 // drop gives up what a stream has kept, and its place among the blocked.
 func (q *schedule) drop(st *Stream) {
 	if !st.kept.empty() {
-		q.held -= st.kept.drop()
+		q.keep(-st.kept.drop())
 		q.stirred = true
 	}
 	q.unblock(st)

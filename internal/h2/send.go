@@ -86,7 +86,11 @@ const reserve = 4 << 10
 // room returns how much may be kept now.
 func (st *Stream) room() int {
 	s := st.s
-	free := st.kept.free() + max(0, s.c.ConnSendBuffer-s.schedule.held)
+	most := s.c.ConnSendBuffer
+	if s.schedule.account.exceeded() {
+		most = min(most, fewer)
+	}
+	free := st.kept.free() + max(0, most-s.schedule.held)
 	n := min(s.c.SendBuffer-st.kept.len(), free)
 	return max(n, min(reserve, s.c.SendBuffer)-st.kept.len())
 }
@@ -96,7 +100,7 @@ func (st *Stream) keep(p []byte) int {
 	if n <= 0 {
 		return 0
 	}
-	st.s.schedule.held += st.kept.write(p[:n])
+	st.s.schedule.keep(st.kept.write(p[:n]))
 	return n
 }
 

@@ -58,6 +58,7 @@ func NewSession(c *Config, h Handler, origin []byte) *Session {
 		finalID:    maxStreamID,
 	}
 	s.recvWindow = int64(s.c.ConnWindow)
+	s.schedule.account = s.c.Account
 	s.budget.fill()
 	s.enc.init()
 	s.dec = hpack.NewDecoder(maxTable, s.field)
