@@ -30,7 +30,8 @@ func (x *exchange) forward() {
 		extended(theirs, "forwarded", forwarded(ip, r.Authority, proto)),
 		extended(theirs, "x-forwarded-for", ip),
 		kept(theirs, "x-forwarded-host", r.Authority),
-		kept(theirs, "x-forwarded-proto", proto))
+		kept(theirs, "x-forwarded-proto", proto),
+		via(r))
 	if s := x.verdict.Site; !trusted && x.client.certificate != "" && s != nil && s.ClientAuth != authority.None {
 		f = append(f, message.Field{Name: "client-cert", Value: x.client.certificate})
 	}

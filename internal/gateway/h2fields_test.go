@@ -42,6 +42,7 @@ func TestH2FieldsToTheUpstream(t *testing.T) {
 		"X-Forwarded-For":   {"127.0.0.1"},
 		"X-Forwarded-Host":  {"a.test.example"},
 		"X-Forwarded-Proto": {"https"},
+		"Via":               {"2.0 usher"},
 		"Accept-Encoding":   {"gzip"},
 		"Range":             {"bytes=0-1"},
 		"Priority":          {"u=1"},

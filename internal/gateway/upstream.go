@@ -60,6 +60,10 @@ func (u *upstream) retire() { u.servers.Retire() }
 func (u *upstream) waits() bool { return true }
 
 func (u *upstream) serve(x *exchange, _ *route) {
+	if lastHop(x.request) {
+		x.answerAsLast()
+		return
+	}
 	b, lent := &x.entry.gateway.budget, lentFor(x.request)
 	if !b.lend(x.client, lent) {
 		x.fail(http.StatusServiceUnavailable)
