@@ -53,14 +53,23 @@ func (b *budget) giveBack(p *peer, n int64) {
 	b.lent.Add(-n)
 }
 
-// lentFor is how much of a request's content is in memory until it is answered, at most: where it came to, on the way to the upstream, or
-// kept to be sent again.
+// lentFor is how much of a request is in memory until it is answered, at most: of its content, where it came to, on the way to the upstream,
+// or kept to be sent again; and of a header section that is longer than those of browsers.
 func lentFor(r *message.Request) int64 {
+	n := int64(len(r.Target))
+	for i := range r.Fields {
+		n += int64(len(r.Fields[i].Name) + len(r.Fields[i].Value))
+	}
+	if n < usualHeader {
+		n = 0
+	}
 	switch {
 	case r.Body == nil || r.Method == http.MethodConnect:
-		return 0
+		return n
 	case r.Length >= 0 && r.Length < keptContent:
-		return r.Length
+		return n + r.Length
 	}
-	return keptContent
+	return n + keptContent
 }
+
+const usualHeader = 8 << 10

@@ -85,6 +85,9 @@ func TestLentFor(t *testing.T) {
 		want    int64
 	}{
 		{message.Request{Method: "GET"}, 0},
+		{message.Request{Method: "GET", Target: "/", Fields: message.Fields{{Name: "cookie", Value: big[:6<<10]}}}, 0},
+		{message.Request{Method: "GET", Target: "/", Fields: message.Fields{{Name: "cookie", Value: big[:20_000]}}}, 20_007},
+		{message.Request{Method: "POST", Target: big[:10_000], Length: 7, Body: body}, 10_007},
 		{message.Request{Method: "POST", Length: 7, Body: body}, 7},
 		{message.Request{Method: "POST", Length: 1 << 40, Body: body}, keptContent},
 		{message.Request{Method: "POST", Length: -1, Body: body}, keptContent},

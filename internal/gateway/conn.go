@@ -19,7 +19,7 @@ type conn struct {
 	stall    time.Duration     // how long a write may wait for the client; 0: for ever
 	facts    *usher.Connection // set before anything is read
 
-	more    bool        // who writes now goes on at once
+	more    atomic.Bool // who writes now goes on at once
 	limited atomic.Bool // somebody above has set a write deadline
 	heard   atomic.Bool
 	proto   atomic.Pointer[string]
@@ -65,7 +65,7 @@ func (c *conn) Write(p []byte) (n int, err error) {
 	limited := c.limited.Load()
 	if !limited && c.socket != nil {
 		// Most writes need no waiting, and no deadline.
-		if n, err = c.socket.TryWrite(p, c.more); n == len(p) || err != nil {
+		if n, err = c.socket.TryWrite(p, c.more.Load()); n == len(p) || err != nil {
 			return n, err
 		}
 	}
@@ -85,9 +85,9 @@ func (c *conn) writeWhole(nc net.Conn, p []byte) (int, error) {
 	n := 0
 	if last := (len(p) - 1) / recordSize * recordSize; last > 0 && nc != net.Conn(c) {
 		var err error
-		c.more = true
+		c.more.Store(true)
 		n, err = nc.Write(p[:last])
-		c.more = false
+		c.more.Store(false)
 		if err != nil {
 			return n, err
 		}

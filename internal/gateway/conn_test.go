@@ -50,7 +50,7 @@ type told struct {
 }
 
 func (n *told) Write(p []byte) (int, error) {
-	n.what = append(n.what, fmt.Sprint(len(p), n.c.more))
+	n.what = append(n.what, fmt.Sprint(len(p), n.c.more.Load()))
 	return len(p), nil
 }
 
@@ -61,7 +61,7 @@ func TestConnWriteWhole(t *testing.T) {
 	} {
 		c := new(conn)
 		n := &told{c: c}
-		if wrote, err := c.writeWhole(n, make([]byte, size)); wrote != size || err != nil || fmt.Sprint(n.what) != want || c.more {
+		if wrote, err := c.writeWhole(n, make([]byte, size)); wrote != size || err != nil || fmt.Sprint(n.what) != want || c.more.Load() {
 			t.Errorf("%d: %d, %v, %v, want %s", size, wrote, err, n.what, want)
 		}
 	}

@@ -31,6 +31,7 @@ type h2conn struct {
 	broken   bool          // nothing can be written any more
 	running  int           // requests with a goroutine of their own
 	held     []*h2exchange // requests that wait for their content before they get one, the longest waiting first
+	unread   int           // bytes of content that have come and nobody has read
 	heard    time.Time     // when something came last
 	worked   time.Time     // when a request was last in hand
 	midway   time.Time     // since when something has been incomplete that should soon be complete; zero: nothing is
@@ -154,13 +155,19 @@ func (c *h2conn) step(p []byte, err error) (ok bool, here *h2exchange) {
 	return ok, here
 }
 
-// holdBack keeps the connection from being read while all connections together hold too much that nobody has read yet: what is held
-// goes on to upstreams meanwhile, or its time limits end it. It also does so while the client does not take the answers that wait for it,
+// keep counts content that has come and was not read, or is not any more, where n is negative. The lock is held.
+func (c *h2conn) keep(n int) {
+	c.unread += n
+	c.server.gateway.budget.add(n)
+}
+
+// holdBack keeps the connection from being read while all connections together hold too much that nobody has read yet, and this one some
+// of it: what is held goes on to upstreams meanwhile, or its time limits end it. It also does so while the client does not take the answers that wait for it,
 // until it does or the time limit for writing ends it: header sections have no flow control.
 func (c *h2conn) holdBack() {
 	for !c.shut.Load() {
 		c.mu.Lock()
-		hold := !c.broken && (c.session.Unsent() > maxUnsent || c.server.gateway.budget.exceeded())
+		hold := !c.broken && (c.session.Unsent() > maxUnsent || c.unread > 0 && c.server.gateway.budget.exceeded())
 		if hold {
 			c.letGo(time.Now())
 		}

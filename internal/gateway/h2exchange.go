@@ -154,7 +154,7 @@ func (rq *h2exchange) finish() {
 	if left := len(rq.content) - rq.read; left > 0 && !rq.lost {
 		st.Consume(left)
 	}
-	c.server.gateway.budget.add(rq.read - len(rq.content))
+	c.keep(rq.read - len(rq.content))
 	st.Value = nil
 	st.Release()
 	c.worked = time.Now()
@@ -202,7 +202,7 @@ func (rq *h2exchange) take(p []byte) {
 		rq.content = make([]byte, 0, min(room, keptContent))
 	}
 	rq.content = append(rq.content, p...)
-	rq.c.server.gateway.budget.add(len(p))
+	rq.c.keep(len(p))
 	rq.readable.tell()
 }
 
@@ -242,7 +242,7 @@ func (rq *h2exchange) Read(p []byte) (int, error) {
 	}
 	n := copy(p, rq.content[rq.read:])
 	rq.read += n
-	c.server.gateway.budget.add(-n)
+	c.keep(-n)
 	if rq.read == len(rq.content) && cap(rq.content) > keptContent {
 		rq.content, rq.read = nil, 0 // it may be long until more comes
 	}
@@ -281,7 +281,7 @@ func (rq *h2exchange) Take() []byte {
 	}
 	p := rq.content[rq.read:]
 	rq.read = len(rq.content)
-	c.server.gateway.budget.add(-len(p))
+	c.keep(-len(p))
 	rq.stream.Consume(len(p))
 	return p
 }
