@@ -177,7 +177,7 @@ type TimeoutsSpec struct {
 	// For the content of a request. Default: 60s.
 	Body Duration `yaml:"body"`
 	// For a connection without requests, for a client that does not read, and for an upstream that has begun to answer and sends
-	// nothing more. Default: 2m.
+	// nothing more, also in a tunnel whose client has closed its half. Default: 2m.
 	Idle Duration `yaml:"idle"`
 	// For a connection to an upstream, its TLS handshake included. Default: 5s.
 	Connect Duration `yaml:"connect"`
