@@ -241,6 +241,8 @@ func TestForwardedScheme(t *testing.T) {
 		{"garbage", []string{"X-Forwarded-Proto", "gopher"}, false},
 		{"Forwarded", []string{"Forwarded", "for=192.0.2.1;proto=https;by=x"}, true},
 		{"Forwarded in quotes", []string{"Forwarded", `for="[2001:db8::1]"; Proto="https"`}, true},
+		{"what a client said, in quotes", []string{"Forwarded", `for=x;proto=https;by="a;proto=http, proto=http"`}, true},
+		{"a quote in quotes", []string{"Forwarded", `for=x;proto=http;by="a\";proto=https, proto=https"`}, false},
 		{"the last element", []string{"Forwarded", "proto=https, for=x;proto=http"}, false},
 		{"the last element has none", []string{"Forwarded", "proto=https;for=x, for=y"}, false},
 		{"Forwarded before X-Forwarded-Proto", []string{"Forwarded", "proto=https", "X-Forwarded-Proto", "http"}, true},

@@ -1,6 +1,7 @@
 package usher
 
 import (
+	"iter"
 	"net/http"
 	"strings"
 
@@ -58,6 +59,28 @@ func readTarget(r *http.Request, q *authority.Request) {
 	q.Authority = rest
 }
 
+// unquoted splits a value where the separator stands outside of quoted strings (RFC 9110 section 5.6.4): a gateway may quote what its
+// client has said.
+func unquoted(s string, separator byte) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		from, quoted := 0, false
+		for i := 0; i < len(s); i++ {
+			switch c := s[i]; {
+			case quoted && c == '\\':
+				i++
+			case c == '"':
+				quoted = !quoted
+			case c == separator && !quoted:
+				if !yield(s[from:i]) {
+					return
+				}
+				from = i + 1
+			}
+		}
+		yield(s[from:])
+	}
+}
+
 // A header finds fields by name: an http.Header, or what another server has in its place.
 type header interface{ Values(name string) []string }
 
@@ -66,9 +89,11 @@ type header interface{ Values(name string) []string }
 func forwardedScheme(h header, own authority.Scheme) authority.Scheme {
 	said := ""
 	if list := h.Values("Forwarded"); len(list) > 0 {
-		last := list[len(list)-1]
-		last = last[strings.LastIndexByte(last, ',')+1:]
-		for pair := range strings.SplitSeq(last, ";") {
+		last := ""
+		for element := range unquoted(list[len(list)-1], ',') {
+			last = element
+		}
+		for pair := range unquoted(last, ';') {
 			name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
 			if strings.EqualFold(name, "proto") {
 				said = strings.Trim(value, `"`)
