@@ -22,6 +22,7 @@ type tripper struct {
 	session *session
 	rt      http.RoundTripper
 	end     func()
+	patient bool // it does not give a request up whose answer may be about to begin
 
 	mu    sync.Mutex
 	conns []func() // that end a connection at once
@@ -90,6 +91,10 @@ func openHTTP2(s *session) (client, error) {
 		MaxDecoderHeaderTableSize:     pick(s.rng, []int{0, 100, 1 << 16}),
 		MaxEncoderHeaderTableSize:     pick(s.rng, []int{0, 100, 1 << 16}),
 	}
+	// net/http's client gives the connection's window back when the body of an answer is closed. Where a request is given up while the
+	// header section of its answer comes, nobody gets the body: what of it has come is lost to the window, which is used up in the end,
+	// and the connection stalls, with any server. By default that window is 1 GiB.
+	c.patient = t.HTTP2.MaxReceiveBufferPerConnection != 0
 	return c, nil
 }
 
@@ -148,7 +153,7 @@ func (c *tripper) do(r *record) seen {
 	defer cancel()
 	x := &trip{record: r, client: c, rng: rand.New(rand.NewPCG(r.rng, 5)), cancel: cancel}
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: x.inform})
-	if x.clientCut == receiving && x.clientAt == 0 {
+	if x.clientCut == receiving && x.clientAt == 0 && (x.silent || !c.patient) {
 		timer := time.AfterFunc(time.Duration(x.rng.IntN(20_000_000)), x.giveUp)
 		defer timer.Stop()
 	}
