@@ -62,7 +62,7 @@ func TestSmugglingHTTP3(t *testing.T) {
 			if !slices.Contains(want, outcome) {
 				t.Errorf("%s, want one of %q", outcome, want)
 			}
-			test.judge(t, outcome, a.seen(row))
+			judgePassedOn(t, outcome, a.seen(row), test.check)
 			if r := c.get(t, "a.test", next); r.status != 200 || r.body != "GET "+next+" \n" {
 				t.Errorf("the next request on the connection got %d %q %s", r.status, r.body, r.below)
 			}

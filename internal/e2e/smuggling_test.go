@@ -279,18 +279,7 @@ func TestSmugglingHTTP1(t *testing.T) {
 				t.Errorf("answered %v, want %s", answers, test.want)
 			}
 			got := a.seen(row)
-			switch {
-			case first != "200":
-				if len(got) > 0 {
-					t.Errorf("refused, and passed on all the same: %.300q", got[0].raw)
-				}
-			case len(got) != 1:
-				t.Errorf("%d requests passed on", len(got))
-			case test.check != nil:
-				if wrong := test.check(got[0]); wrong != "" {
-					t.Errorf("%s; passed on: %.600q", wrong, got[0].raw)
-				}
-			}
+			judgePassedOn(t, first, got, test.check)
 			// Each answer is that of a request: none is left over for anybody.
 			served := len(answers) - len(slices.DeleteFunc(slices.Clone(answers), func(a string) bool { return a == "200" }))
 			if n := len(got) + len(a.seen(after)); n != served {

@@ -16,7 +16,7 @@ const (
 	maxHeld = 256 << 20
 	maxLent = 256 << 20
 	// What clients of HTTP/2 have not taken of their answers, over all connections: beyond lessUnsent each connection may keep less, and
-	// beyond maxUnsentInAll a connection on which something waits already gets no further answers.
+	// beyond mostUnsent a connection on which something waits already gets no further answers.
 	lessUnsent = 128 << 20
 	mostUnsent = 512 << 20
 	// How often a connection that is held back looks again.

@@ -162,8 +162,8 @@ func (c *h2conn) keep(n int) {
 }
 
 // holdBack keeps the connection from being read while all connections together hold too much that nobody has read yet, and this one some
-// of it: what is held goes on to upstreams meanwhile, or its time limits end it. It also does so while the client does not take the answers that wait for it,
-// until it does or the time limit for writing ends it: header sections have no flow control.
+// of it: what is held goes on to upstreams meanwhile, or its time limits end it. It also does so while the client does not take the
+// answers that wait for it, until it does or the time limit for writing ends it: header sections have no flow control.
 func (c *h2conn) holdBack() {
 	for !c.shut.Load() {
 		c.mu.Lock()
