@@ -10,8 +10,8 @@ import (
 	"github.com/usher-http/usher/internal/tcpio"
 )
 
-// connect makes a connection. reused is for HTTP/2: unless it has to be fresh, it may be one that somebody else has made meanwhile.
-func (p *pool) connect(call *Call, fresh bool) (c carrier, reused bool, err error) {
+// connect makes a connection. reused is for HTTP/2: where any will do, it may be one that somebody else has made meanwhile.
+func (p *pool) connect(call *Call, which choice) (c carrier, reused bool, err error) {
 	config := &p.server.config
 	whole := call.start(config.Whole)
 	ctx, done, err := call.dialing(whole)
@@ -24,16 +24,16 @@ func (p *pool) connect(call *Call, fresh bool) (c carrier, reused bool, err erro
 		ctx, cancel = context.WithTimeoutCause(ctx, config.Connect, ErrConnect)
 		defer cancel()
 	}
-	c, reused, err = p.join(ctx, fresh)
+	c, reused, err = p.join(ctx, which)
 	if err != nil {
 		return nil, false, p.connectError(ctx, call, whole, err)
 	}
 	return c, reused, nil
 }
 
-func (p *pool) join(ctx context.Context, fresh bool) (carrier, bool, error) {
-	if p.one == nil || fresh {
-		return p.dial(ctx, fresh)
+func (p *pool) join(ctx context.Context, which choice) (carrier, bool, error) {
+	if p.one == nil || which != anyOf {
+		return p.dial(ctx, which)
 	}
 	c, done, err := p.two.turn(ctx)
 	if err != nil {
@@ -43,10 +43,10 @@ func (p *pool) join(ctx context.Context, fresh bool) (carrier, bool, error) {
 		return c, true, nil
 	}
 	defer done()
-	return p.dial(ctx, fresh)
+	return p.dial(ctx, which)
 }
 
-func (p *pool) dial(ctx context.Context, fresh bool) (carrier, bool, error) {
+func (p *pool) dial(ctx context.Context, which choice) (carrier, bool, error) {
 	raw, err := p.server.config.Dial(ctx, "tcp", p.server.config.Address)
 	if err != nil {
 		return nil, false, err
@@ -61,7 +61,7 @@ func (p *pool) dial(ctx context.Context, fresh bool) (carrier, bool, error) {
 		return nil, false, err
 	}
 	if secured.ConnectionState().NegotiatedProtocol == "h2" {
-		return p.two.add(p, secured, fresh)
+		return p.two.add(p, secured, which)
 	}
 	c := newConn(raw, secured, p)
 	c.under = under

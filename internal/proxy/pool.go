@@ -54,6 +54,7 @@ func (p *pool) retire(retired bool) {
 	p.mu.Lock()
 	p.retired = retired
 	p.mu.Unlock()
+	p.two.retire(retired)
 	if p.one != nil {
 		p.one.retire(retired)
 	}

@@ -64,7 +64,7 @@ func (s *Server) Do(call *Call, r *message.Request) (*Response, error) {
 	if s.heals != nil {
 		p = s.heals.poolFor(r.Authority)
 	}
-	res, reused, err := s.ask(call, r, p.forRequest(r), false)
+	res, reused, err := s.ask(call, r, p.forRequest(r), anyOf)
 	if err != nil || res.Status != 421 {
 		return res, err
 	}
@@ -78,46 +78,69 @@ type carrier interface {
 	shared() bool // it stays in the pool during an exchange
 }
 
-// ask sends a request by a connection of the pool, and once more if that had been closed. reused says whether the one that answered
-// had been used before.
-func (s *Server) ask(call *Call, r *message.Request, p *pool, fresh bool) (res *Response, reused bool, err error) {
-	for more := !fresh; more; {
-		c := p.carrier(r)
-		if c == nil {
-			break
+// A choice says which connections of a pool will do for a request.
+type choice int
+
+const (
+	anyOf choice = iota
+	fresh        // one that is made for it, and that others may share from then on
+	alone        // one that is made for it, and for nothing else
+)
+
+// maxShared is how often a request is sent by connections with HTTP/2 that others share. They end when they have carried so many, say,
+// and those of whom nothing was processed go on to the next, where the same may happen to them; the last attempt is made alone.
+const maxShared = 3
+
+// ask sends a request by a connection of the pool, and again if that had been closed: as often as nothing of it was carried out (RFC
+// 9113 section 8.7), once where that is not known (RFC 9110 section 9.2.2). reused says whether the one that answered had been used
+// before.
+func (s *Server) ask(call *Call, r *message.Request, p *pool, which choice) (res *Response, reused bool, err error) {
+	repeated := false
+	for n := 1; ; n++ {
+		c, reused, err := p.find(call, r, which, repeated)
+		if err != nil {
+			return nil, false, err
 		}
-		res, err := c.exchange(call, r)
-		if err == nil {
-			return res, true, nil
+		if res, err = c.exchange(call, r); err == nil {
+			return res, reused, nil
 		}
 		var stale *staleError
-		more = errors.As(err, &stale) && stale.nothing && !c.shared()
-		if err = repeatable(call, r, err); err != nil {
-			return nil, true, err
+		if !errors.As(err, &stale) {
+			return nil, reused, err
+		}
+		last := !reused || repeated // a fresh connection that ends is not stale
+		if stale.nothing && c.shared() {
+			last = which == alone
+		}
+		if last {
+			return nil, reused, stale.err
+		}
+		if err := repeatable(call, r, stale); err != nil {
+			return nil, reused, err
+		}
+		repeated = !stale.nothing
+		if n >= maxShared && c.shared() {
+			which = alone
 		}
 	}
-	c, reused, err := p.connect(call, fresh)
-	if err != nil {
-		return nil, false, err
+}
+
+// find returns a connection for a request: one that is there already, unless it has to be another, or one that is made.
+func (p *pool) find(call *Call, r *message.Request, which choice, another bool) (c carrier, reused bool, err error) {
+	if which == anyOf && !another {
+		if c := p.carrier(r); c != nil {
+			return c, true, nil
+		}
 	}
-	res, err = c.exchange(call, r)
-	var stale *staleError
-	if errors.As(err, &stale) {
-		err = stale.err
-	}
-	return res, reused, err
+	return p.connect(call, which)
 }
 
 // repeatable returns nil if a request that ended with err is to be sent once more, else the error.
-func repeatable(call *Call, r *message.Request, err error) error {
-	var stale *staleError
-	if !errors.As(err, &stale) {
-		return err
-	}
-	if (stale.nothing || idempotent(r.Method)) && call.content.again(r) {
+func repeatable(call *Call, r *message.Request, err *staleError) error {
+	if (err.nothing || idempotent(r.Method)) && call.content.again(r) {
 		return nil
 	}
-	return stale.err
+	return err.err
 }
 
 // carrier returns a connection for a request that is there already; nil: there is none.

@@ -15,10 +15,11 @@ import (
 
 // two has a pool's connections that speak HTTP/2, each of which carries many requests at once.
 type two struct {
-	mu    sync.Mutex
-	conns []*twoConn
-	spoke bool          // the server picks HTTP/2: wait for a connection that somebody makes rather than to make another
-	under chan struct{} // closed when the connection is made that is being made; nil: none is
+	mu      sync.Mutex
+	conns   []*twoConn    // that may take requests
+	spoke   bool          // the server picks HTTP/2: wait for a connection that somebody makes rather than to make another
+	under   chan struct{} // closed when the connection is made that is being made; nil: none is
+	retired bool          // connections are kept for no longer than somebody uses them
 }
 
 const (
@@ -26,10 +27,13 @@ const (
 	twoPingTimeout = 15 * time.Second
 )
 
-// twoConn is a connection with HTTP/2.
+// twoConn is a connection with HTTP/2. That it is to take no more requests, or to be closed, is decided here alone: x/net's own mark for
+// it would refuse those that have a stream reserved, too.
 type twoConn struct {
 	pool *pool
 	*http2.ClientConn
+	users int  // requests from the reservation of their stream to their end; with two.mu
+	spent bool // it gets no further request; with two.mu
 }
 
 // take returns a connection with a stream reserved, which exchange uses up; nil: there is none with room.
@@ -42,8 +46,9 @@ func (t *two) take() *twoConn {
 func (t *two) reserve() (free *twoConn) {
 	dead := false
 	for _, c := range t.conns {
-		if c.ReserveNewRequest() {
+		if !c.spent && c.ReserveNewRequest() {
 			free = c
+			c.users++
 			break
 		}
 		dead = dead || c.dead()
@@ -56,7 +61,41 @@ func (t *two) reserve() (free *twoConn) {
 
 func (c *twoConn) dead() bool {
 	state := c.State()
-	return state.Closed || state.Closing
+	return c.spent || state.Closed || state.Closing
+}
+
+// release says that a request is over. The last one to leave a connection that nobody will ask for closes it.
+func (t *two) release(c *twoConn) {
+	t.mu.Lock()
+	c.users--
+	unused := c.users == 0 && (c.spent || t.retired)
+	if unused {
+		t.drop(c)
+	}
+	t.mu.Unlock()
+	if unused {
+		c.Close()
+	}
+}
+
+func (t *two) drop(c *twoConn) {
+	c.spent = true
+	if i := slices.Index(t.conns, c); i >= 0 {
+		t.conns = slices.Delete(t.conns, i, i+1)
+	}
+}
+
+// spend has a connection take no further request.
+func (t *two) spend(c *twoConn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.drop(c)
+}
+
+func (t *two) retire(retired bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.retired = retired
 }
 
 // turn waits until the connection is made that somebody else is making, and returns it if it has room. Otherwise whoever asks makes
@@ -95,9 +134,9 @@ func (t *two) turn(ctx context.Context) (c *twoConn, done func(), err error) {
 
 var errNoStream = errors.New("the HTTP/2 connection takes no request")
 
-// add makes secured a connection of p. If others were faster, and a fresh one is not asked for, theirs is returned instead.
-func (t *two) add(p *pool, secured *tls.Conn, fresh bool) (c *twoConn, reused bool, err error) {
-	if !fresh {
+// add makes secured a connection of p. If others were faster, and any will do, theirs is returned instead.
+func (t *two) add(p *pool, secured *tls.Conn, which choice) (c *twoConn, reused bool, err error) {
+	if which == anyOf {
 		if c := t.take(); c != nil {
 			secured.Close()
 			return c, true, nil
@@ -116,28 +155,34 @@ func (t *two) add(p *pool, secured *tls.Conn, fresh bool) (c *twoConn, reused bo
 		secured.Close()
 		return nil, false, err
 	}
-	c = &twoConn{pool: p, ClientConn: cc}
+	c = &twoConn{pool: p, ClientConn: cc, users: 1, spent: which == alone}
 	if !cc.ReserveNewRequest() {
 		cc.Close()
 		return nil, false, errNoStream
 	}
 	t.mu.Lock()
 	t.spoke = true
-	t.conns = append(t.conns, c)
+	if !c.spent {
+		t.conns = append(t.conns, c)
+	}
 	t.mu.Unlock()
 	return c, false, nil
 }
 
-// closeIdle closes the connections without requests; the others take no more, and end with their last one.
+// closeIdle closes the connections without requests.
 func (t *two) closeIdle() {
 	t.mu.Lock()
-	gone := t.conns
-	t.conns = nil
-	t.mu.Unlock()
-	for _, c := range gone {
-		c.SetDoNotReuse()
-		if state := c.State(); state.StreamsActive+state.StreamsReserved+state.StreamsPending == 0 {
-			c.Close()
+	var unused []*twoConn
+	t.conns = slices.DeleteFunc(t.conns, func(c *twoConn) bool {
+		if c.users > 0 {
+			return false
 		}
+		c.spent = true
+		unused = append(unused, c)
+		return true
+	})
+	t.mu.Unlock()
+	for _, c := range unused {
+		c.Close()
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -308,4 +310,72 @@ func TestTwoContentThatIsNotAsAnnounced(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// Connections that are let go of, as a reload does, take no request with them: neither one that waited for the connection, nor one that
+// was just about to be sent.
+func TestTwoLetGo(t *testing.T) {
+	s := real(t, "h2", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }), Config{})
+	for range 100 {
+		s.home.retire(false)
+		if got := answer(s.Do(new(Call), get("/"))); got != `200 "HTTP/2.0"` {
+			t.Fatal(got)
+		}
+		s.CloseIdle()
+		var calls sync.WaitGroup
+		for range 20 {
+			calls.Go(func() {
+				if got := answer(s.Do(new(Call), send("POST", 0, nil))); got != `200 "HTTP/2.0"` {
+					t.Error(got)
+				}
+			})
+		}
+		calls.Go(func() {
+			for len(openTwo(s)) == 0 {
+				runtime.Gosched()
+			}
+			s.Retire()
+		})
+		calls.Wait()
+		if left := openTwo(s); len(left) > 0 {
+			t.Fatalf("%d connections are left, which nobody will ask for", len(left))
+		}
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// openTwo are the connections with HTTP/2 that the pool has.
+func openTwo(s *Server) []*twoConn {
+	t := &s.home.two
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.conns)
+}
+
+// RFC 9113 section 6.8: streams "with identifiers higher than the included last stream identifier" were not processed; whoever met such
+// a connection more than once is served all the same, whatever the method.
+func TestTwoGoAwayUnderLoad(t *testing.T) {
+	s := framed(t, func(_ int, f *http2.Framer, r framedRequest) {
+		const each = 3
+		if r.stream > 2*each {
+			return
+		}
+		writeFields(f, r.stream, true, hpack.HeaderField{Name: ":status", Value: "204"})
+		if r.stream == 2*each-1 {
+			f.WriteGoAway(r.stream, http2.ErrCodeNo, nil)
+		}
+	})
+	var calls sync.WaitGroup
+	for range 20 {
+		calls.Go(func() {
+			for range 20 {
+				if got := answer(s.Do(new(Call), send("POST", 0, nil))); got != `204 ""` {
+					t.Error(got)
+				}
+			}
+		})
+	}
+	calls.Wait()
 }

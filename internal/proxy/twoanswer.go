@@ -77,4 +77,5 @@ func (x *twoExchange) finish() {
 	x.call.detach()
 	x.watch.end()
 	x.watch.forget()
+	x.conn.pool.two.release(x.conn)
 }

@@ -16,6 +16,7 @@ import (
 type twoExchange struct {
 	onWait func() // see Response.OnWait
 	server *Server
+	conn   *twoConn
 	call   *Call
 	watch  watch
 	cancel context.CancelFunc
@@ -40,7 +41,7 @@ func (*twoConn) shared() bool { return true }
 func (c *twoConn) exchange(call *Call, r *message.Request) (*Response, error) {
 	s := c.pool.server
 	ctx, cancel := context.WithCancel(context.Background())
-	x := &twoExchange{server: s, call: call, cancel: cancel, info: make(chan interim, maxInterim)}
+	x := &twoExchange{server: s, conn: c, call: call, cancel: cancel, info: make(chan interim, maxInterim)}
 	x.watch.stop = cancel
 	x.watch.begin(call.start(s.config.Whole))
 	if err := call.attach(&x.watch); err != nil {
@@ -50,9 +51,9 @@ func (c *twoConn) exchange(call *Call, r *message.Request) (*Response, error) {
 		x.body = newTwoBody(x, r)
 	}
 	x.watch.sending(s.config.FirstByte)
-	informed, err := x.run(c, x.request(ctx, r))
+	informed, err := x.run(x.request(ctx, r))
 	if err != nil {
-		return nil, x.fail(c, err, informed)
+		return nil, x.fail(err, informed)
 	}
 	x.answered(r)
 	return &x.answer, nil
@@ -60,10 +61,10 @@ func (c *twoConn) exchange(call *Call, r *message.Request) (*Response, error) {
 
 // run waits for the final answer. x/net does that in a goroutine of its own, so that interim answers are told of by this one:
 // whoever takes them may take his time, which x/net's reader of the connection has not.
-func (x *twoExchange) run(c *twoConn, out *http.Request) (informed bool, err error) {
+func (x *twoExchange) run(out *http.Request) (informed bool, err error) {
 	done := make(chan error, 1)
 	go func() {
-		res, err := c.RoundTrip(out)
+		res, err := x.conn.RoundTrip(out)
 		x.response = res
 		done <- err
 	}()
@@ -116,16 +117,16 @@ func (x *twoExchange) request(ctx context.Context, r *message.Request) *http.Req
 
 // fail says what an error of x/net means, and cleans up. A connection that refuses, or has ended, gets no further request: the next
 // attempt makes another.
-func (x *twoExchange) fail(c *twoConn, err error, informed bool) error {
+func (x *twoExchange) fail(err error, informed bool) error {
 	why := x.watch.why()
+	var stream http2.StreamError
+	ofStream := errors.As(err, &stream) && stream.Code != http2.ErrCodeRefusedStream
+	if why == nil && !ofStream {
+		x.conn.pool.two.spend(x.conn)
+	}
 	x.finish()
 	if why != nil {
 		return why
-	}
-	var stream http2.StreamError
-	ofStream := errors.As(err, &stream) && stream.Code != http2.ErrCodeRefusedStream
-	if !ofStream {
-		c.SetDoNotReuse()
 	}
 	if ofStream || informed {
 		return &ClosedError{err}
