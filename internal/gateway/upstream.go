@@ -266,6 +266,7 @@ func (x *exchange) upstreamFailed(err error) {
 		slog.String("kind", kind),
 		slog.String("upstream", x.upstream),
 		slog.String("authority", x.request.Authority),
+		slog.String("path", pathOf(x.request.Target)),
 		slog.String("error", err.Error()),
 	}
 	var misdirected *proxy.MisdirectedError
