@@ -10,6 +10,7 @@ import (
 
 const (
 	tellEvery   = 10 * time.Second
+	// In short runs at each look.
 	reloadEvery = 2 * time.Second
 	// The memory of the last third may exceed that of the first by a quarter and this.
 	growth = 32 << 20
@@ -38,7 +39,7 @@ type monitor struct {
 func (m *monitor) watch(t *testing.T) {
 	m.began = time.Now()
 	told, reloaded := m.began, time.Time{}
-	each := time.NewTicker(min(time.Second, m.limit/12))
+	each := time.NewTicker(min(time.Second, m.limit/50))
 	defer each.Stop()
 	for {
 		select {
@@ -50,7 +51,7 @@ func (m *monitor) watch(t *testing.T) {
 			return
 		case now := <-each.C:
 			m.look(now)
-			if now.Sub(reloaded) >= reloadEvery {
+			if now.Sub(reloaded) >= min(reloadEvery, m.limit/50) {
 				reloaded = now
 				m.run.server.reload()
 			}

@@ -35,6 +35,7 @@ type server struct {
 	admin   string
 	pool    *x509.CertPool
 	exited  chan struct{}
+	log     string // the file
 
 	mu   sync.Mutex
 	said []string // the last lines of standard error
@@ -77,7 +78,7 @@ func startServer(t testing.TB, ca *testca.CA, upstreams map[string]string, log s
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &server{pool: ca.Pool(), exited: make(chan struct{})}
+	s := &server{pool: ca.Pool(), exited: make(chan struct{}), log: log}
 	s.start(t, exec.Command(testenv.UsherBinary(t), "serve", "-c", file))
 	return s
 }
@@ -138,6 +139,31 @@ func (s *server) listen(r io.Reader, serving chan struct{}) {
 			close(serving)
 		}
 	}
+}
+
+var exchangeID = regexp.MustCompile(`\b[0-9a-f]{16}\b`)
+
+// logOf returns what the program has logged of the exchanges that a text names.
+func (s *server) logOf(text string) string {
+	if s.log == os.DevNull {
+		return ""
+	}
+	file, err := os.Open(s.log)
+	if err != nil {
+		return err.Error()
+	}
+	defer file.Close()
+	time.Sleep(100 * time.Millisecond) // lines are written together
+	ids := exchangeID.FindAllString(text, -1)
+	var list []string
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		if slices.ContainsFunc(ids, func(id string) bool { return strings.Contains(lines.Text(), id) }) {
+			list = append(list, lines.Text())
+		}
+	}
+	return strings.Join(list, "\n") + "\n"
 }
 
 func (s *server) tls(host string, alpn ...string) *tls.Config {

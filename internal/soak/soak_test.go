@@ -9,6 +9,7 @@ import (
 	"log"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -25,7 +26,7 @@ var (
 	workers  = flag.Int("soak-workers", 24, "sessions at the same time")
 	seed     = flag.Uint64("soak-seed", 0, "the seed of the run; 0: a new one")
 	single   = flag.Uint64("soak-session", 0, "have this one session again and again, by the seed that a failure prints")
-	logFile  = flag.String("soak-log", os.DevNull, "where the program logs")
+	logFile  = flag.String("soak-log", "", "where the program logs; empty: nowhere, without -soak a file that is read where something fails")
 )
 
 // Go's own clients write to the standard logger what they think of frames that they do not know.
@@ -45,7 +46,15 @@ func TestSoak(t *testing.T) {
 	}
 	ca := testca.New(t)
 	up := startUpstreams(t, ca)
-	s := startServer(t, ca, up.urls, *logFile)
+	file := *logFile
+	switch {
+	case file != "":
+	case *long:
+		file = os.DevNull
+	default:
+		file = filepath.Join(t.TempDir(), "log")
+	}
+	s := startServer(t, ca, up.urls, file)
 	tell(t, "soak: seed %#x, %s", *seed, versions(t))
 
 	// The first requests make what stays: pools, tables, a goroutine here and there.
@@ -105,8 +114,9 @@ func load(l *run) {
 func check(t *testing.T, l *run) {
 	t.Helper()
 	if list := l.failed(); len(list) > 0 {
-		t.Fatalf("seed %#x: %s\n\n(the run again: -args -soak -soak-seed=...; one session again and again: -args -soak -soak-session=...)",
-			*seed, strings.Join(list, "\n"))
+		text := strings.Join(list, "\n")
+		t.Fatalf("seed %#x: %s\n%s\n(the run again: -args -soak -soak-seed=...; one session again and again: -args -soak -soak-session=...)",
+			*seed, text, l.server.logOf(text))
 	}
 }
 
