@@ -37,7 +37,7 @@ func newTwoBody(x *twoExchange, r *message.Request) *twoBody {
 		replay:   k.whole,
 		length:   r.Length,
 		left:     r.Length,
-		keep:     r.Length <= maxKept && !k.whole && (idempotent(r.Method) || x.server.heals != nil),
+		keep:     r.Length <= maxKept && !k.whole, // also of methods that are not idempotent: nothing of them may have been processed
 		trailer:  make(http.Header),
 	}
 }
