@@ -77,11 +77,11 @@ func (s *session) runStatus(asked string, asJSON bool) error {
 		}
 		return writeJSON(s.stdout, codesObject{briefs})
 	case asked == "":
-		return s.page(codeList{s.paint(s.stdout)}.byClass())
+		return s.page(codeList{s.paint(s.stdout), s.sheetWidth()}.byClass())
 	case len(list) == 1:
 		return s.showCode(list[0], false)
 	}
-	return s.page(codeList{s.paint(s.stdout)}.hits(list))
+	return s.page(codeList{s.paint(s.stdout), s.sheetWidth()}.hits(list))
 }
 
 // codesObject is what `usher status --json` writes for more than one code.
@@ -93,7 +93,7 @@ func (s *session) showCode(c *statuscode.Code, asJSON bool) error {
 	if asJSON {
 		return writeJSON(s.stdout, c.Object())
 	}
-	return s.page(newSheet(s.paint(s.stdout)).code(c))
+	return s.page(newSheet(s.paint(s.stdout), s.sheetWidth()).code(c))
 }
 
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
@@ -123,18 +123,28 @@ func nothingFound(asked string) error {
 }
 
 // A codeList lists codes.
-type codeList struct{ paint palette }
+type codeList struct {
+	paint palette
+	width int
+}
 
 func (l codeList) byClass() string {
-	var b strings.Builder
+	b := newSheet(l.paint, l.width)
 	for _, class := range statuscode.Classes {
-		fmt.Fprintf(&b, "%s  %s\n\n", l.paint.bold(class.Digits()+" "+class.String()), l.paint.faint(class.Meaning()))
+		title := class.Digits() + " " + class.String()
+		if len(title)+len("  ")+len(class.Meaning()) <= l.width {
+			fmt.Fprintf(b, "%s  %s\n\n", l.paint.bold(title), l.paint.faint(class.Meaning()))
+		} else {
+			b.WriteString(l.paint.bold(title) + "\n")
+			b.wrapped("", "", class.Meaning())
+			b.WriteString("\n")
+		}
 		for _, c := range statuscode.Of(class) {
-			fmt.Fprintf(&b, "  %s  %s%s\n", paintCode(l.paint, c), c.Name, mark(l.paint, c))
+			fmt.Fprintf(b, "  %s  %s%s\n", paintCode(l.paint, c), c.Name, mark(l.paint, c))
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString("usher status 421 shows one, usher status WORD searches.\n")
+	b.wrapped("", "", "usher status 421 shows one, usher status WORD searches.")
 	return b.String()
 }
 
@@ -142,7 +152,7 @@ func (l codeList) hits(list []*statuscode.Code) string {
 	var b strings.Builder
 	for _, c := range list {
 		fmt.Fprintf(&b, "%s  %s%s\n", paintCode(l.paint, c), l.paint.bold(c.Name), mark(l.paint, c))
-		sheet := newSheet(l.paint)
+		sheet := newSheet(l.paint, l.width)
 		sheet.wrapped("     ", "     ", c.Summary)
 		b.WriteString(sheet.String())
 	}
