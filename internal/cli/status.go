@@ -23,8 +23,19 @@ Long output goes through $PAGER on a terminal, or less where that is not set.
 
 Exit code: 0 something was found; 1 nothing was; 2 the command line is invalid.
 
-With --json: for a code an object with code, name, class, summary, state, cacheable, defined_in, server, client, in_depth,
-examples, confused_with, references and related; otherwise {codes}, a list of {code, name, class, summary, state, cacheable}.`,
+With --json: for a code an object with
+  code, name, class, summary
+  state          registered, temporary, obsoleted or unused
+  cacheable      heuristic (by default), explicit (if freshness is stated), never, or interim
+  defined_in     {name, url}
+  server         {when, respond, headers: [{name, note}], body, pitfalls: [text]}
+  client         {action, retry: in a few words, retry_notes, cache}
+  in_depth       [{title, text}]
+  examples       [{title, messages: [text]}], the request, interim responses, the final response
+  confused_with  [{code, name, difference}]
+  references     [{name, url, note}]
+  related        [code]
+otherwise {codes}, a list of {code, name, class, summary, state, cacheable}. The guide's API (/api/codes/421) has the same.`,
 		Example: `  usher status
   usher status 421
   usher status 4xx
@@ -34,7 +45,11 @@ examples, confused_with, references and related; otherwise {codes}, a list of {c
 	asJSON := c.Flags().Bool("json", false, "write one JSON object")
 	c.ValidArgsFunction = completeCodes
 	c.RunE = func(_ *cobra.Command, args []string) error {
-		return s.runStatus(strings.Join(args, " "), *asJSON)
+		asked := strings.TrimSpace(strings.Join(args, " "))
+		if asked == "" && len(args) > 0 { // a variable of a script that is not set
+			return usageError("usher status 421 shows one, usher status lists all", "%q: %w", asked, statuscode.ErrMalformed)
+		}
+		return s.runStatus(asked, *asJSON)
 	}
 	return c
 }
@@ -52,7 +67,6 @@ func completeCodes(_ *cobra.Command, args []string, _ string) ([]string, cobra.S
 }
 
 func (s *session) runStatus(asked string, asJSON bool) error {
-	asked = strings.TrimSpace(asked)
 	if isNumber(asked) && len(asked) > 2 {
 		c, err := statuscode.Find(asked)
 		if err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -186,4 +187,36 @@ func TestWatchMisdirected(t *testing.T) {
 	if steps[1].Authority != steps[2].Authority || steps[1].Path != steps[2].Path || steps[1].OpenedFor == steps[2].OpenedFor {
 		t.Errorf("no retry on a connection of its own: %+v", steps)
 	}
+}
+
+// TestStatusHelpsWithJSON: the help names every field that --json writes.
+func TestStatusHelpsWithJSON(t *testing.T) {
+	help := (&session{}).status().Long
+	_, help, _ = strings.Cut(help, "With --json:")
+	known := strings.FieldsFunc(help, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') })
+	var fields func(any)
+	fields = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for name, value := range v {
+				if !slices.Contains(known, name) {
+					t.Errorf("no word about %q", name)
+				}
+				fields(value)
+			}
+		case []any:
+			for _, value := range v {
+				fields(value)
+			}
+		}
+	}
+	data, err := json.Marshal(statuscode.Lookup(421).Object())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var o any
+	if err := json.Unmarshal(data, &o); err != nil {
+		t.Fatal(err)
+	}
+	fields(o)
 }
