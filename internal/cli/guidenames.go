@@ -46,6 +46,14 @@ func (c namingConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
+// CloseWrite is what net/http closes gracefully by, so that a client which still sends reads the answer and no reset.
+func (c namingConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
 func (c namingConn) writeAs(p, q []byte) (int, error) {
 	if _, err := c.Conn.Write(q); err != nil {
 		return 0, err

@@ -61,3 +61,38 @@ func TestGuideNames(t *testing.T) {
 		t.Errorf("HTTP/1.0: %q, %v", line, err)
 	}
 }
+
+// TestGuideClosesHalf: net/http finds the way to end its half of a connection, without which who still sends gets a reset and no answer.
+func TestGuideClosesHalf(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inner.Close()
+	client, err := net.Dial("tcp", inner.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	server, err := namingListener{Listener: inner}.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	half, ok := server.(interface{ CloseWrite() error })
+	if !ok {
+		t.Fatal("no CloseWrite")
+	}
+	if err := half.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(client); len(rest) > 0 || err != nil {
+		t.Errorf("%q, %v", rest, err)
+	}
+	if _, err := io.WriteString(client, "more"); err != nil {
+		t.Error(err)
+	}
+	if _, err := io.ReadFull(server, make([]byte, len("more"))); err != nil {
+		t.Error(err)
+	}
+}
