@@ -39,6 +39,11 @@ func TestSearch(t *testing.T) {
 		{"423", "423"},
 		{"too mny requests", "429"},
 		{"permanently redirected", "301 308"},
+		{"upstream timed out", "504"},  // nginx's log
+		{"no healthy upstream", "503"}, // Envoy's answer
+		{"already exists", "409"},
+		{"cookie too big", "431"},
+		{"sni mismatch", "421"},
 		{"", ""},
 		{" \t", ""},
 		{"zzz", ""},

@@ -67,7 +67,7 @@ func (s *session) runGuide(ctx context.Context, address string) error {
 		ErrorLog:          log.New(io.Discard, "", 0),
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(l) }()
+	go func() { ended <- srv.Serve(namingListener{l, differentNames()}) }()
 	fmt.Fprintf(s.stdout, "The guide: http://%s/\nCtrl-C ends it.\n", l.Addr())
 	select {
 	case err := <-ended:

@@ -2,22 +2,48 @@ package cli
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/term"
 
 	"github.com/usher-http/usher/statuscode"
 )
 
-// sheetWidth is how wide text gets, in characters.
-const sheetWidth = 80
+// sheetWidth is how wide text gets, in characters, and leastWidth how narrow on a terminal that is narrower.
+const (
+	sheetWidth = 80
+	leastWidth = 30
+)
 
 // A sheet is text about a status code, for a terminal.
 type sheet struct {
 	strings.Builder
 	paint palette
+	width int
 }
 
-func newSheet(p palette) *sheet { return &sheet{paint: p} }
+func newSheet(p palette, width int) *sheet { return &sheet{paint: p, width: width} }
+
+// sheetWidth is that of the terminal, within bounds: lines that are much longer are hard to read, and what is no terminal gets what
+// everybody can show.
+func (s *session) sheetWidth() int {
+	if f, ok := s.stdout.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return sheetWidthFor(width)
+		}
+	}
+	return sheetWidth
+}
+
+// sheetWidthFor takes 0 for a terminal that does not know.
+func sheetWidthFor(terminal int) int {
+	if terminal <= 0 {
+		return sheetWidth
+	}
+	return max(leastWidth, min(terminal, sheetWidth))
+}
 
 // code writes all that the guide has about a code.
 func (s *sheet) code(c *statuscode.Code) string {
@@ -64,7 +90,7 @@ func (s *sheet) facts(c *statuscode.Code) {
 		{"Cached", c.Caching.String()},
 		{"Content", content},
 	} {
-		fmt.Fprintf(s, "  %s  %s\n", s.paint.faint(fmt.Sprintf("%-10s", f[0])), f[1])
+		s.labelled(fmt.Sprintf("%-10s", f[0]), f[1])
 	}
 }
 
@@ -106,9 +132,17 @@ func (s *sheet) neighbours(c *statuscode.Code) {
 	}
 }
 
+// labelled writes a faint label and a text beside it.
+func (s *sheet) labelled(label, text string) {
+	s.wrapped("  "+s.paint.faint(label)+"  ", strings.Repeat(" ", len(label)+len("    ")), text)
+}
+
 func (s *sheet) heading(t string) { fmt.Fprintf(s, "\n%s\n", s.paint.bold(strings.ToUpper(t))) }
 
-func (s *sheet) title(t string) { fmt.Fprintf(s, "\n  %s\n", s.paint.bold(t)) }
+func (s *sheet) title(t string) {
+	s.WriteString("\n")
+	s.wrapped("  ", "  ", "**"+t+"**")
+}
 
 func (s *sheet) part(title string, t statuscode.Text) {
 	s.title(title)
@@ -125,14 +159,14 @@ func (s *sheet) part(title string, t statuscode.Text) {
 	}
 }
 
-// wrapped writes a line of text in lines of at most sheetWidth characters, the first of which begins with first, and all
-// others with rest. Words are not broken, so that a longer one sticks out.
+// wrapped writes a line of text in lines of at most the sheet's width, the first of which begins with first, and all others with rest, which
+// are equally wide to the eye. Words are not broken, so that a longer one sticks out.
 func (s *sheet) wrapped(first, rest, text string) {
-	line, width := first, utf8.RuneCountInString(first)
+	line, width := first, utf8.RuneCountInString(rest)
 	empty := true
 	for _, w := range s.words(text) {
 		n := utf8.RuneCountInString(w.plain)
-		if !empty && width+1+n > sheetWidth {
+		if !empty && width+1+n > s.width {
 			s.WriteString(line + "\n")
 			line, width, empty = rest, utf8.RuneCountInString(rest), true
 		}

@@ -23,8 +23,19 @@ Long output goes through $PAGER on a terminal, or less where that is not set.
 
 Exit code: 0 something was found; 1 nothing was; 2 the command line is invalid.
 
-With --json: for a code an object with code, name, class, summary, state, cacheable, defined_in, server, client, in_depth,
-examples, confused_with, references and related; otherwise {codes}, a list of {code, name, class, summary, state, cacheable}.`,
+With --json: for a code an object with
+  code, name, class, summary
+  state          registered, temporary, obsoleted or unused
+  cacheable      heuristic (by default), explicit (if freshness is stated), never, or interim
+  defined_in     {name, url}
+  server         {when, respond, headers: [{name, note}], body, pitfalls: [text]}
+  client         {action, retry: in a few words, retry_notes, cache}
+  in_depth       [{title, text}]
+  examples       [{title, messages: [text]}], the request, interim responses, the final response
+  confused_with  [{code, name, difference}]
+  references     [{name, url, note}]
+  related        [code]
+otherwise {codes}, a list of {code, name, class, summary, state, cacheable}. The guide's API (/api/codes/421) has the same.`,
 		Example: `  usher status
   usher status 421
   usher status 4xx
@@ -34,7 +45,11 @@ examples, confused_with, references and related; otherwise {codes}, a list of {c
 	asJSON := c.Flags().Bool("json", false, "write one JSON object")
 	c.ValidArgsFunction = completeCodes
 	c.RunE = func(_ *cobra.Command, args []string) error {
-		return s.runStatus(strings.Join(args, " "), *asJSON)
+		asked := strings.TrimSpace(strings.Join(args, " "))
+		if asked == "" && len(args) > 0 { // a variable of a script that is not set
+			return usageError("usher status 421 shows one, usher status lists all", "%q: %w", asked, statuscode.ErrMalformed)
+		}
+		return s.runStatus(asked, *asJSON)
 	}
 	return c
 }
@@ -52,7 +67,6 @@ func completeCodes(_ *cobra.Command, args []string, _ string) ([]string, cobra.S
 }
 
 func (s *session) runStatus(asked string, asJSON bool) error {
-	asked = strings.TrimSpace(asked)
 	if isNumber(asked) && len(asked) > 2 {
 		c, err := statuscode.Find(asked)
 		if err != nil {
@@ -77,11 +91,11 @@ func (s *session) runStatus(asked string, asJSON bool) error {
 		}
 		return writeJSON(s.stdout, codesObject{briefs})
 	case asked == "":
-		return s.page(codeList{s.paint(s.stdout)}.byClass())
+		return s.page(codeList{s.paint(s.stdout), s.sheetWidth()}.byClass())
 	case len(list) == 1:
 		return s.showCode(list[0], false)
 	}
-	return s.page(codeList{s.paint(s.stdout)}.hits(list))
+	return s.page(codeList{s.paint(s.stdout), s.sheetWidth()}.hits(list))
 }
 
 // codesObject is what `usher status --json` writes for more than one code.
@@ -93,7 +107,7 @@ func (s *session) showCode(c *statuscode.Code, asJSON bool) error {
 	if asJSON {
 		return writeJSON(s.stdout, c.Object())
 	}
-	return s.page(newSheet(s.paint(s.stdout)).code(c))
+	return s.page(newSheet(s.paint(s.stdout), s.sheetWidth()).code(c))
 }
 
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
@@ -123,18 +137,28 @@ func nothingFound(asked string) error {
 }
 
 // A codeList lists codes.
-type codeList struct{ paint palette }
+type codeList struct {
+	paint palette
+	width int
+}
 
 func (l codeList) byClass() string {
-	var b strings.Builder
+	b := newSheet(l.paint, l.width)
 	for _, class := range statuscode.Classes {
-		fmt.Fprintf(&b, "%s  %s\n\n", l.paint.bold(class.Digits()+" "+class.String()), l.paint.faint(class.Meaning()))
+		title := class.Digits() + " " + class.String()
+		if len(title)+len("  ")+len(class.Meaning()) <= l.width {
+			fmt.Fprintf(b, "%s  %s\n\n", l.paint.bold(title), l.paint.faint(class.Meaning()))
+		} else {
+			b.WriteString(l.paint.bold(title) + "\n")
+			b.wrapped("", "", class.Meaning())
+			b.WriteString("\n")
+		}
 		for _, c := range statuscode.Of(class) {
-			fmt.Fprintf(&b, "  %s  %s%s\n", paintCode(l.paint, c), c.Name, mark(l.paint, c))
+			fmt.Fprintf(b, "  %s  %s%s\n", paintCode(l.paint, c), c.Name, mark(l.paint, c))
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString("usher status 421 shows one, usher status WORD searches.\n")
+	b.wrapped("", "", "usher status 421 shows one, usher status WORD searches.")
 	return b.String()
 }
 
@@ -142,7 +166,7 @@ func (l codeList) hits(list []*statuscode.Code) string {
 	var b strings.Builder
 	for _, c := range list {
 		fmt.Fprintf(&b, "%s  %s%s\n", paintCode(l.paint, c), l.paint.bold(c.Name), mark(l.paint, c))
-		sheet := newSheet(l.paint)
+		sheet := newSheet(l.paint, l.width)
 		sheet.wrapped("     ", "     ", c.Summary)
 		b.WriteString(sheet.String())
 	}

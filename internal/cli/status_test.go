@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -16,9 +18,9 @@ var escapes = regexp.MustCompile("\x1b\\[[0-9;]*m")
 // TestSheetWidth: all that is shown fits into 80 columns, with colours and without. Addresses may stick out.
 func TestSheetWidth(t *testing.T) {
 	for _, p := range []palette{{}, {colours: true}} {
-		texts := []string{codeList{p}.byClass(), codeList{p}.hits(statuscode.All())}
+		texts := []string{codeList{p, sheetWidth}.byClass(), codeList{p, sheetWidth}.hits(statuscode.All())}
 		for _, c := range statuscode.All() {
-			texts = append(texts, newSheet(p).code(c))
+			texts = append(texts, newSheet(p, sheetWidth).code(c))
 		}
 		for _, text := range texts {
 			if strings.Contains(text, "\x1b") != p.colours {
@@ -37,11 +39,41 @@ func TestSheetWidth(t *testing.T) {
 	}
 }
 
+// TestSheetNarrow: on a terminal of 50 columns no line is cut in the middle of a word. Addresses, messages and single long words may stick out.
+func TestSheetNarrow(t *testing.T) {
+	const narrow = 50
+	for _, p := range []palette{{}, {colours: true}} {
+		texts := []string{codeList{p, narrow}.byClass(), codeList{p, narrow}.hits(statuscode.All())}
+		for _, c := range statuscode.All() {
+			text := newSheet(p, narrow).code(c)
+			if flat, wide := strings.Fields(text), strings.Fields(newSheet(p, sheetWidth).code(c)); !slices.Equal(flat, wide) {
+				t.Errorf("%d says something else on a narrow terminal", c.Number)
+			}
+			before, after, _ := strings.Cut(text, p.bold("EXAMPLES"))
+			_, after, _ = strings.Cut(after, p.bold("OFTEN CONFUSED WITH"))
+			texts = append(texts, before, after)
+		}
+		for _, text := range texts {
+			for line := range strings.Lines(text) {
+				line = strings.TrimSuffix(escapes.ReplaceAllString(line, ""), "\n")
+				if utf8.RuneCountInString(line) > narrow && strings.Contains(strings.TrimLeft(line, " -"), " ") && !strings.Contains(line, "https://") {
+					t.Errorf("wider than %d: %q", narrow, line)
+				}
+			}
+		}
+	}
+	for terminal, want := range map[int]int{0: 80, -1: 80, 1: 30, 30: 30, 40: 40, 80: 80, 200: 80} {
+		if got := sheetWidthFor(terminal); got != want {
+			t.Errorf("%d columns on a terminal of %d, want %d", got, terminal, want)
+		}
+	}
+}
+
 // TestSheetSays: nothing that the guide has is left out.
 func TestSheetSays(t *testing.T) {
 	flat := func(s string) string { return strings.Join(strings.Fields(strings.ReplaceAll(s, "\n", " ")), " ") }
 	for _, c := range statuscode.All() {
-		text := flat(newSheet(palette{}).code(c))
+		text := flat(newSheet(palette{}, sheetWidth).code(c))
 		o := c.Object()
 		parts := []string{o.Summary, o.Server.When, o.Server.Respond, o.Server.Body, o.Client.Action, o.Client.RetryNotes, o.Client.Cache,
 			o.Client.Retry, o.Defined.Name, c.Name}
@@ -78,12 +110,12 @@ func TestWrapped(t *testing.T) {
 		strings.Repeat("xxxx ", 20) + "end": "> " + strings.TrimSuffix(strings.Repeat("xxxx ", 15), " ") + "\n. " + strings.TrimSuffix(strings.Repeat("xxxx ", 5), " ") + " end\n",
 		"see (`a b`), [404]. **Go**":        "> see (`a b`), 404. Go\n",
 	} {
-		s := newSheet(palette{})
+		s := newSheet(palette{}, sheetWidth)
 		if s.wrapped("> ", ". ", text); s.String() != want {
 			t.Errorf("%q: %q, want %q", text, s.String(), want)
 		}
 	}
-	s := newSheet(palette{colours: true})
+	s := newSheet(palette{colours: true}, sheetWidth)
 	if s.wrapped("", "", "see (`a b`)."); s.String() != "see (\x1b[36ma\x1b[0m \x1b[36mb\x1b[0m).\n" {
 		t.Errorf("%q", s.String())
 	}
@@ -155,4 +187,36 @@ func TestWatchMisdirected(t *testing.T) {
 	if steps[1].Authority != steps[2].Authority || steps[1].Path != steps[2].Path || steps[1].OpenedFor == steps[2].OpenedFor {
 		t.Errorf("no retry on a connection of its own: %+v", steps)
 	}
+}
+
+// TestStatusHelpsWithJSON: the help names every field that --json writes.
+func TestStatusHelpsWithJSON(t *testing.T) {
+	help := (&session{}).status().Long
+	_, help, _ = strings.Cut(help, "With --json:")
+	known := strings.FieldsFunc(help, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') })
+	var fields func(any)
+	fields = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for name, value := range v {
+				if !slices.Contains(known, name) {
+					t.Errorf("no word about %q", name)
+				}
+				fields(value)
+			}
+		case []any:
+			for _, value := range v {
+				fields(value)
+			}
+		}
+	}
+	data, err := json.Marshal(statuscode.Lookup(421).Object())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var o any
+	if err := json.Unmarshal(data, &o); err != nil {
+		t.Fatal(err)
+	}
+	fields(o)
 }

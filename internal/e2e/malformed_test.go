@@ -49,7 +49,7 @@ func TestMalformed(t *testing.T) {
 		{"an unknown transfer coding", "POST / HTTP/1.1\r\nHost: shop.test\r\nTransfer-Encoding: gzip\r\n\r\n", 501},
 		{"chunked twice", "POST / HTTP/1.1\r\nHost: shop.test\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", 501},
 		{"a long field", "GET / HTTP/1.1\r\nHost: shop.test\r\nX: " + long + "\r\n\r\n", 431},
-		{"a long target", "GET /" + long + " HTTP/1.1\r\nHost: shop.test\r\n\r\n", 431},
+		{"a long target", "GET /" + long + " HTTP/1.1\r\nHost: shop.test\r\n\r\n", 414},
 		{"many fields", "GET / HTTP/1.1\r\nHost: shop.test\r\n" + strings.Repeat("X: y\r\n", 200_000) + "\r\n", 431},
 		{"the preface of HTTP/2 where HTTP/1.1 was agreed on", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400},
 	}

@@ -138,7 +138,7 @@ func (x *exchange) abort() {
 // fail answers with an error of ours. The text says nothing that the status does not say.
 func (x *exchange) fail(status int, more ...message.Field) {
 	x.ordinary = false
-	text := strconv.Itoa(status) + " " + http.StatusText(status) + "\n"
+	text := strconv.Itoa(status) + " " + phraseOf(status) + "\n"
 	f := append(x.answer(),
 		message.Field{Name: "content-type", Value: "text/plain; charset=utf-8"},
 		message.Field{Name: "x-content-type-options", Value: "nosniff"})

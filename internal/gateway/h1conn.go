@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -149,7 +150,7 @@ func (c *h1conn) next() bool {
 	for {
 		n, err := scan.End(c.in[c.r:c.w])
 		if n > maxHeaderBytes || n == 0 && c.w-c.r >= maxHeaderBytes {
-			err = http1.ErrTooLarge
+			err = tooLarge(c.in[c.r:c.w])
 		}
 		if n > 0 && err == nil {
 			err = c.rq.parse(c.in[c.r : c.r+n])
@@ -170,6 +171,14 @@ func (c *h1conn) next() bool {
 			return false
 		}
 	}
+}
+
+// tooLarge says what is too large in a header section beyond the limit.
+func tooLarge(section []byte) error {
+	if bytes.IndexByte(section[:min(len(section), maxHeaderBytes)], '\n') < 0 {
+		return http1.ErrTargetTooLong
+	}
+	return http1.ErrTooLarge
 }
 
 var errCut = &http1.Error{Status: http.StatusBadRequest, Reason: "a header section that breaks off"}
@@ -354,8 +363,8 @@ func (c *h1conn) refuse(err error) {
 		status = wrong.Status
 	}
 	c.server.debug(fmt.Errorf("HTTP/1.1 from %s: %w", c.client.remote, err))
-	text := strconv.Itoa(status) + " " + http.StatusText(status)
-	b := http1.AppendStatusLine(nil, status, http.StatusText(status))
+	text := strconv.Itoa(status) + " " + phraseOf(status)
+	b := http1.AppendStatusLine(nil, status, phraseOf(status))
 	b = http1.AppendField(b, "content-type", "text/plain; charset=utf-8")
 	b = http1.AppendLength(b, int64(len(text)+1))
 	b = http1.AppendField(b, "cache-control", "no-store")

@@ -168,7 +168,10 @@ func TestH1Refusals(t *testing.T) {
 		{"GET / HTTP/2.0\r\nHOST\r\n", 505},
 		{"POST / HTTP/1.1\r\nHOSTTransfer-Encoding: gzip\r\n\r\n", 501},
 		{"GET / HTTP/1.1\r\nHOSTX: " + long + "\r\n\r\n", 431},
-		{"GET /" + long + " HTTP/1.1\r\nHOST\r\n", 431},
+		// RFC 9112 section 3: "A server that receives a request-target longer than any URI it wishes to parse MUST respond with a 414".
+		{"GET /" + long + " HTTP/1.1\r\nHOST\r\n", 414},
+		{"GET /" + strings.Repeat(long, 4), 414},
+		{"GET /" + long[:maxHeaderBytes-100] + " HTTP/1.1\r\nHOSTX: " + long + "\r\n\r\n", 431},
 		{"GET / HTTP/1.1\r\nHOSTX: " + long, 431},
 		{"GET / HTTP/1.1\r\nHOSTX: " + strings.Repeat(long, 4), 431},
 		{"GET / HTTP/1.1\r\nHOST" + strings.Repeat("X:\r\n", 2000) + "\r\n", 431},
@@ -191,7 +194,7 @@ func TestH1Refusals(t *testing.T) {
 	if n := r.log.count("msg", "connection", "level", "DEBUG", "listener", "tls"); n < 20 {
 		t.Errorf("%d lines at debug", n)
 	}
-	r.wantMetric(t, 11, "usher_requests_total", "proto=h1", "status=200")
+	r.wantMetric(t, 13, "usher_requests_total", "proto=h1", "status=200")
 	r.wantMetric(t, 0, "usher_requests_total", "proto=h1", "status=400")
 }
 

@@ -125,7 +125,7 @@ func (rq *h1exchange) Inform(status int, f message.Fields) error {
 	if status == http.StatusContinue {
 		rq.expects = false
 	}
-	b := http1.AppendStatusLine(rq.out, status, http.StatusText(status))
+	b := http1.AppendStatusLine(rq.out, status, phraseOf(status))
 	for i := range f {
 		if f[i].Name != "content-length" && !message.HopByHop(f[i].Name) {
 			b = http1.AppendField(b, f[i].Name, f[i].Value)
@@ -144,7 +144,7 @@ func (rq *h1exchange) Respond(status int, f message.Fields, end bool) error {
 	}
 	unwanted := rq.leavesContent()
 	length, options := int64(-1), ""
-	b := http1.AppendStatusLine(rq.out, status, http.StatusText(status))
+	b := http1.AppendStatusLine(rq.out, status, phraseOf(status))
 	for i := range f {
 		switch name := f[i].Name; {
 		case name == "content-length":

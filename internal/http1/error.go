@@ -14,6 +14,7 @@ func (e *Error) Error() string { return e.Reason }
 
 const (
 	badRequest     = 400
+	targetTooLong  = 414
 	expectation    = 417
 	tooLarge       = 431
 	notImplemented = 501
@@ -21,6 +22,10 @@ const (
 )
 
 func malformed(reason string) error { return &Error{badRequest, reason} }
+
+// ErrTargetTooLong says that the request line alone exceeds the limit of the section: RFC 9112 section 3: "A server that receives a
+// request-target longer than any URI it wishes to parse MUST respond with a 414 (URI Too Long) status code".
+var ErrTargetTooLong error = &Error{targetTooLong, "a request line that is too long"}
 
 // ErrTooLarge says that a header section exceeds its limit.
 var ErrTooLarge error = &Error{tooLarge, "a header section that is too large"}

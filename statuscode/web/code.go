@@ -31,7 +31,7 @@ type message struct {
 
 func (p *renderer) code(c *statuscode.Code) []byte {
 	page := codePage{
-		frame: frame{Title: strings.TrimSpace(c.Name), Files: p.files}, Code: c,
+		frame: frame{Title: strings.TrimSpace(c.Name), Files: p.files, Subject: c.Number}, Code: c,
 		Watch: p.watch && c.Number == 421, Try: !p.files && c.Number != 101,
 	}
 	page.Previous, page.Next = statuscode.Around(c)
@@ -91,7 +91,7 @@ type row struct {
 }
 
 func (p *renderer) watched(steps []Step) []byte {
-	page := watchPage{frame: frame{Title: "Watch it happen", Files: p.files}}
+	page := watchPage{frame: frame{Title: "Watch it happen", Files: p.files, Subject: 421}}
 	places := map[int]int{}
 	for _, s := range steps {
 		if _, known := places[s.Connection]; !known {

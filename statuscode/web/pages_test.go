@@ -320,3 +320,32 @@ func TestWatchBusy(t *testing.T) {
 		t.Errorf("the first: %d", status)
 	}
 }
+
+// TestSubject: a page leads to the JSON and the command that say the same as it does.
+func TestSubject(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Export(dir); err != nil {
+		t.Fatal(err)
+	}
+	file := func(name string) string {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	_, list := ask(t, New(Options{}), "GET", "/")
+	_, page := ask(t, New(Options{}), "GET", "/404")
+	_, missing := ask(t, New(Options{}), "GET", "/520")
+	for _, test := range []struct{ name, text, json, command string }{
+		{"list", list, "api/codes", "usher status"},
+		{"404", page, "api/codes/404", "usher status 404"},
+		{"520", missing, "api/codes", "usher status"},
+		{"index.html", file("index.html"), "api/codes.json", "usher status"},
+		{"404.html", file("404.html"), "api/codes/404.json", "usher status 404"},
+	} {
+		if !strings.Contains(test.text, `<a href="`+test.json+`">JSON</a>`) || !strings.Contains(test.text, "<code>"+test.command+"</code>") {
+			t.Errorf("%s has no link to %s, or not the command %q", test.name, test.json, test.command)
+		}
+	}
+}

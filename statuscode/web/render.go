@@ -52,6 +52,8 @@ type frame struct {
 	Title string
 	Files bool
 	Home  bool // the list itself
+
+	Subject int // the code that the page is about, whose JSON and command it names; 0: all
 }
 
 func (p *renderer) page(name string, data any) []byte {

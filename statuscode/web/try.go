@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"html/template"
 	"maps"
 	"net/http"
 	"strconv"
@@ -31,12 +32,7 @@ func (g *guide) try(w http.ResponseWriter, r *http.Request, path string) {
 		plain(w, r, c.Number, story(c)+fmt.Sprintf("HTTP/%d has no Upgrade field, so this answer cannot name the protocol. Over HTTP/1.1 it does.\n", r.ProtoMajor))
 		return
 	}
-	for _, f := range fieldsOf[c.Number] {
-		h.Add(f.name, f.value)
-	}
-	if l, ok := locations[c.Number]; ok {
-		h.Set("Location", g.base+"/"+l)
-	}
+	g.complete(h, c)
 	if c.Number == http.StatusRequestTimeout {
 		h.Set("Connection", "close")
 	}
@@ -49,7 +45,17 @@ func (g *guide) try(w http.ResponseWriter, r *http.Request, path string) {
 		}
 		w.WriteHeader(c.Number)
 	default:
-		tell(w, r, c, c.Number)
+		g.tell(w, r, c, c.Number)
+	}
+}
+
+// complete sets the fields without which a status is not complete.
+func (g *guide) complete(h http.Header, c *statuscode.Code) {
+	for _, f := range fieldsOf[c.Number] {
+		h.Add(f.name, f.value)
+	}
+	if l, ok := locations[c.Number]; ok {
+		h.Set("Location", g.base+"/"+l)
 	}
 }
 
@@ -59,14 +65,12 @@ func (g *guide) tryInterim(w http.ResponseWriter, r *http.Request, c *statuscode
 		h := w.Header()
 		final := h.Clone()
 		clear(h)
-		for _, f := range fieldsOf[c.Number] {
-			h.Add(f.name, f.value)
-		}
+		g.complete(h, c)
 		w.WriteHeader(c.Number)
 		clear(h)
 		maps.Copy(h, final)
 	}
-	tell(w, r, c, http.StatusOK)
+	g.tell(w, r, c, http.StatusOK)
 }
 
 // tryPart sends the part of its text that is asked for, and the first half where that is none, or several.
@@ -99,13 +103,21 @@ func partOf(field string, length int) (first, last int, ok bool) {
 	return 0, 0, false
 }
 
-// tell answers with the story of a code.
-func tell(w http.ResponseWriter, r *http.Request, c *statuscode.Code, status int) {
+// tell answers with the content that a status has to have, else with the story of its code.
+func (g *guide) tell(w http.ResponseWriter, r *http.Request, c *statuscode.Code, status int) {
+	if own, ok := contents[c.Number]; ok {
+		content(w, r, status, own.mediaType, strings.ReplaceAll(own.text, "BASE", template.HTMLEscapeString(g.base)))
+		return
+	}
 	plain(w, r, status, story(c))
 }
 
 func plain(w http.ResponseWriter, r *http.Request, status int, text string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	content(w, r, status, "text/plain; charset=utf-8", text)
+}
+
+func content(w http.ResponseWriter, r *http.Request, status int, mediaType, text string) {
+	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
@@ -121,9 +133,10 @@ type fieldLine struct{ name, value string }
 
 // fieldsOf are the fields without which a status is not complete.
 var fieldsOf = map[int][]fieldLine{
+	104: {{"Upload-Draft-Interop-Version", "8"}}, // the draft wants it asked for first; who tries this address does
 	103: {{"Link", "<../style.css>; rel=preload; as=style"}},
 	206: {{"ETag", `"usher"`}},
-	226: {{"IM", "feed"}},
+	226: {{"IM", "feed"}, {"ETag", `"usher"`}},
 	300: {{"Link", `<../200>; rel="alternate"`}, {"Link", `<../300>; rel="alternate"`}},
 	304: {{"ETag", `"usher"`}},
 	401: {{"WWW-Authenticate", `Usher realm="guide"`}}, // no scheme that has browsers ask for a password
@@ -138,5 +151,29 @@ var fieldsOf = map[int][]fieldLine{
 	503: {{"Retry-After", "1"}},
 }
 
-// locations are where Location leads, below the base path: to pages that can be asked for.
-var locations = map[int]string{201: "201", 300: "300", 301: "301", 302: "302", 303: "303", 307: "try/200", 308: "try/200"}
+// contents are what the documents of some codes want in the response, or recommend. BASE is the base path.
+var contents = map[int]struct{ mediaType, text string }{
+	207: {"application/xml; charset=utf-8", `<?xml version="1.0" encoding="utf-8"?>
+<d:multistatus xmlns:d="DAV:">
+  <d:response><d:href>BASE/200</d:href><d:status>HTTP/1.1 200 OK</d:status></d:response>
+  <d:response><d:href>BASE/404</d:href><d:status>HTTP/1.1 404 Not Found</d:status></d:response>
+</d:multistatus>
+`},
+	300: {"text/html; charset=utf-8", `<!doctype html>
+<title>300 Multiple Choices</title>
+<ul>
+<li><a href="BASE/200">What 200 says</a>
+<li><a href="BASE/300">What 300 says</a>
+</ul>
+`},
+	423: {"application/xml; charset=utf-8", `<?xml version="1.0" encoding="utf-8"?>
+<d:error xmlns:d="DAV:"><d:lock-token-submitted><d:href>BASE/423</d:href></d:lock-token-submitted></d:error>
+`},
+	511: {"text/html; charset=utf-8", `<!doctype html>
+<title>511 Network Authentication Required</title>
+<p>A network would link to its login here: <a href="BASE/511">log in</a>.</p>
+`},
+}
+
+// locations are where Location leads, below the base path: to what can be asked for.
+var locations = map[int]string{104: "try/204", 201: "201", 300: "300", 301: "301", 302: "302", 303: "303", 307: "try/200", 308: "try/200"}
