@@ -46,21 +46,26 @@ func trailing(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Seen", fmt.Sprint(r.Trailer))
 }
 
+// overHTTP2 is a site whose requests all go to an upstream that offers HTTP/2.
+func (f *folder) overHTTP2(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
+	inside := testca.New(t)
+	inside.WriteRoot(t, f.dir, "inside")
+	up := httptest.NewUnstartedServer(h)
+	up.TLS = &tls.Config{Certificates: []tls.Certificate{inside.Server(t, "backend.internal")}}
+	up.EnableHTTP2 = true
+	up.StartTLS()
+	t.Cleanup(up.Close)
+	return upstreamOf(fmt.Sprintf("{urls: [%q], sni: backend.internal, ca: inside.pem}", up.URL))
+}
+
 // RFC 9110 section 6.6.2: "If a sender intends to generate one or more trailer fields in a message, the sender SHOULD generate a Trailer
 // header field in the header section of that message to indicate which fields might be present in the trailers." net/http shows
 // trailers of requests over HTTP/2 to those alone who were told so. What is for gateways to say is not announced either.
 func TestTrailersAreAnnounced(t *testing.T) {
 	f := newFolder(t)
-	inside := testca.New(t)
-	inside.WriteRoot(t, f.dir, "inside")
-	secured := httptest.NewUnstartedServer(http.HandlerFunc(trailing))
-	secured.TLS = &tls.Config{Certificates: []tls.Certificate{inside.Server(t, "backend.internal")}}
-	secured.EnableHTTP2 = true
-	secured.StartTLS()
-	t.Cleanup(secured.Close)
-	plain := newUpstreamServer(t, trailing)
-	for up, routes := range map[string]string{"h1": plain.URL, "h2": fmt.Sprintf("{urls: [%q], sni: backend.internal, ca: inside.pem}", secured.URL)} {
-		r := f.start(t, upstreamOf(routes))
+	for up, text := range map[string]string{"h1": upstreamOf(newUpstreamServer(t, trailing).URL), "h2": f.overHTTP2(t, trailing)} {
+		r := f.start(t, text)
 		for _, proto := range protocols {
 			for _, length := range []int64{-1, 5} {
 				if proto == "h1" && length > 0 {
@@ -97,6 +102,26 @@ func TestTrailersAreAnnounced(t *testing.T) {
 						t.Errorf("the upstream was told of %s bytes, want %s", got, want)
 					}
 				})
+			}
+		}
+	}
+}
+
+// Trailers come behind no content too, also where an upstream of HTTP/2 says that its length is 0 (RFC 9113 section 8.1).
+func TestTrailersBehindNothing(t *testing.T) {
+	f := newFolder(t)
+	r := f.start(t, f.overHTTP2(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Trailer", "X-Sum")
+		w.Header().Set("Content-Length", "0")
+		w.WriteHeader(200)
+		w.Header().Set("X-Sum", "1")
+	}))
+	for proto, want := range map[string]string{"h1": "", "h2": "1", "h3": "1"} { // HTTP/1.1 has no place for them there
+		c := r.client(t, proto, "tls", "a.test.example")
+		for range 2 {
+			got := c.get(t, "a.test.example", "/").want(t, 200, "")
+			if got.text != "" || got.Trailer.Get("X-Sum") != want || got.Header.Get("Trailer") != "" {
+				t.Errorf("%s: %q, trailers %v, announced %q", proto, got.text, got.Trailer, got.Header.Get("Trailer"))
 			}
 		}
 	}
