@@ -147,6 +147,7 @@ var (
 	fieldLine   = regexp.MustCompile("^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(|[!-~\\x80-\\xff](?:[ \t!-~\\x80-\\xff]*[!-~\\x80-\\xff])?)[ \t]*$")
 	decimal     = regexp.MustCompile(`^[0-9]{1,18}$`)
 	hexadecimal = regexp.MustCompile(`^[0-9A-Fa-f]{1,15}$`)
+	trailerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9a-z-]+$")
 )
 
 // line reads up to CRLF.
@@ -206,6 +207,9 @@ func (in strictReader) request(expects func()) (r recorded, err error) {
 		expects()
 	}
 	lengths, codings := r.values("content-length"), r.values("transfer-encoding")
+	if fault := misannounced(r.values("trailer"), len(codings) > 0); fault != "" {
+		return r, strictError(fault)
+	}
 	switch {
 	case len(lengths)+len(codings) > 1:
 		return r, strictError("more than one field that says how long the content is")
@@ -224,6 +228,25 @@ func (in strictReader) request(expects func()) (r recorded, err error) {
 		err = io.ErrUnexpectedEOF
 	}
 	return r, err
+}
+
+// misannounced says what is wrong with the fields Trailer of a request; empty: nothing. They name what may come behind chunks, and never
+// what decides where the content ends, or what the gateway alone says.
+func misannounced(values []string, chunked bool) string {
+	switch {
+	case len(values) == 0:
+		return ""
+	case len(values) > 1 || !chunked:
+		return fmt.Sprintf("trailers are announced as %q, chunked: %v", values, chunked)
+	}
+	for _, name := range strings.Split(values[0], ", ") {
+		dashed := strings.NewReplacer("_", "-", ".", "-").Replace(name)
+		if !trailerName.MatchString(name) || strings.HasPrefix(dashed, "x-forwarded") || strings.HasPrefix(dashed, "client-cert") ||
+			slices.Contains([]string{"content-length", "transfer-encoding", "trailer", "host", "connection", "te", "upgrade", "forwarded", "x-real-ip"}, dashed) {
+			return fmt.Sprintf("trailers are announced as %q", values[0])
+		}
+	}
+	return ""
 }
 
 func (in strictReader) chunks(r *recorded) error {

@@ -149,6 +149,30 @@ var smuggles2 = []smuggle2{
 	{name: "a host in trailers", fields: []string{":method", "POST"}, data: []string{"hello"}, trailers: []string{"host", "b.test"}, want: illFormed + "|200", check: noTrailer},
 	{name: "announced fields about the way in trailers", fields: []string{":method", "POST", "trailer", "x-forwarded-for, forwarded, client-cert, x-forwarded-host"}, data: []string{"hello"},
 		trailers: []string{"x-forwarded-for", "6.6.6.6", "forwarded", "for=6.6.6.6", "client-cert", ":AA==:", "x-forwarded-host", "b.test"}, want: illFormed + "|200", check: noTrailer},
+	{name: "an announcement in trailers", fields: []string{":method", "POST"}, data: []string{"hello"}, trailers: []string{"trailer", "x"}, want: illFormed + "|200", check: noTrailer},
+	{name: "announced trailers", fields: []string{":method", "POST", "trailer", "x"}, data: []string{"hello"}, trailers: []string{"x", "y"}, want: "200", check: announcing("x", "x: y")},
+	{name: "announced trailers that never come", fields: []string{":method", "POST", "trailer", "x"}, data: []string{"hello"}, want: "200", check: announcing("x")},
+	{name: "announced fields about the framing", fields: []string{":method", "POST", "trailer", "content-length, x, transfer-encoding", "trailer", "host,trailer,te,connection"}, data: []string{"hello"},
+		want: illFormed + "|200", check: announcing("x")},
+	{name: "announced trailers that are no names", fields: []string{":method", "POST", "trailer", "x y, :path, \"z\", X, a=b"}, data: []string{"hello"}, want: illFormed + "|200", check: announcing("x")},
+	{name: "announced trailers with CRLF", fields: []string{":method", "POST", "trailer", "x" + crlf}, data: []string{"hello"}, want: illFormed},
+	// Towards HTTP/1.1 either the length is said or there are trailers.
+	{name: "announced trailers behind a length", fields: []string{":method", "POST", "content-length", "5", "trailer", "x"}, data: []string{"hel", "lo"}, trailers: []string{"x", "y"}, want: "200", check: announcing("x", "x: y")},
+	{name: "announced trailers behind more than the length", fields: []string{":method", "POST", "content-length", "5", "trailer", "x"}, data: []string{"hello" + stray}, trailers: []string{"x", "y"}, want: illFormed},
+	{name: "announced trailers behind less than the length", fields: []string{":method", "POST", "content-length", "50", "trailer", "x"}, data: []string{"hello"}, trailers: []string{"x", "y"}, want: illFormed},
+	{name: "announced trailers behind a length, with content that looks like chunks", fields: []string{":method", "POST", "content-length", "42", "trailer", "x"}, data: []string{"0\r\n\r\n" + stray}, want: "200", check: asPOST("0\r\n\r\n" + stray)},
+	{name: "announced trailers without content", fields: []string{"trailer", "x"}, want: "200", check: without("trailer")},
+	{name: "trailers behind a length of 0", fields: []string{":method", "POST", "content-length", "0", "trailer", "x"}, data: []string{}, trailers: []string{"x", "y"}, want: "200", check: asPOST("")},
+}
+
+// announcing checks what is announced and what comes.
+func announcing(names string, trailers ...string) func(recorded) string {
+	return func(r recorded) string {
+		if !slices.Equal(r.trailers, trailers) {
+			return fmt.Sprintf("trailers %q, want %q", r.trailers, trailers)
+		}
+		return having("trailer", names)(r) + asPOST("hello")(r)
+	}
 }
 
 func asGood2(method, body string) func(recorded) string {

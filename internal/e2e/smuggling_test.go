@@ -183,6 +183,24 @@ var smuggles = []smuggle{
 		return asPOST("hello")(r)
 	}},
 
+	{name: "announced trailers", text: post("Transfer-Encoding: chunked\r\nTrailer: X, host, X-Forwarded-For, client_cert\r\nTrailer: Y\r\n", "5\r\nhello\r\n0\r\nX: y\r\n\r\n"), want: "200", check: func(r recorded) string {
+		return having("trailer", "x, y")(r) + asPOST("hello")(r)
+	}},
+	{name: "announced trailers that are no names", text: post("Transfer-Encoding: chunked\r\nTrailer: x y, :path, \"z\", a;b, \x80\r\n", "5\r\nhello\r\n0\r\n\r\n"), want: "400|200", check: func(r recorded) string {
+		return having("trailer", "a")(r) + asPOST("hello")(r)
+	}},
+	{name: "announced trailers on a continued line", text: post("Transfer-Encoding: chunked\r\nTrailer: x,\r\n y\r\n", "5\r\nhello\r\n0\r\n\r\n"), want: "400"},
+	{name: "announced trailers with a bare CR", text: post("Transfer-Encoding: chunked\r\nTrailer: x\rInjected: y\r\n", "5\r\nhello\r\n0\r\n\r\n"), want: "400"},
+	{name: "announced trailers behind a length", text: post("Trailer: x\r\nContent-Length: 5\r\n", "hello"), want: "200", check: func(r recorded) string {
+		return having("content-length", "5")(r) + without("trailer")(r) + asPOST("hello")(r)
+	}},
+	{name: "an announced length behind a length", text: post("Trailer: content-length\r\nContent-Length: 5\r\n", "hello"), want: "400|200", check: asPOST("hello")},
+	{name: "announced trailers without content", text: ask("Trailer: x\r\n"), want: "200", check: without("trailer")},
+	// RFC 9110 section 7.6.1: "remove any header or trailer field(s) from the message with the same name as the connection-option".
+	{name: "trailers about the connection", text: post("Connection: x-mine\r\nTrailer: x-mine, x\r\nTransfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\nX-Mine: 1\r\n\r\n"), want: "200", check: func(r recorded) string {
+		return having("trailer", "x")(r) + without("x-mine")(r) + asPOST("hello")(r)
+	}},
+
 	{name: "bare LFs", text: "GET /row HTTP/1.1\nHost: a.test\n\n", want: "400|200"},
 	{name: "a bare LF behind the request line", text: "GET /row HTTP/1.1\nHost: a.test\r\n\r\n", want: "400|200"},
 	{name: "a bare LF between fields", text: ask("X: y\nInjected: z\r\n"), want: "400|200"},

@@ -49,7 +49,10 @@ func (b *body) isEmpty() bool {
 // isWrong looks whether something else than the end comes of a content whose length is said to be 0. (Of others, quic-go tells when they
 // are read.)
 func (b *body) isWrong() bool {
-	_, err := b.peek()
+	n, err := b.peek()
+	if n == 0 && err == nil { // it was a trailer section
+		_, err = b.peek()
+	}
 	return err != io.EOF && !errors.Is(err, os.ErrDeadlineExceeded) && b.request.Context().Err() == nil
 }
 

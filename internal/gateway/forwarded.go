@@ -5,6 +5,7 @@ import (
 
 	"github.com/usher-http/usher"
 	"github.com/usher-http/usher/authority"
+	"github.com/usher-http/usher/internal/http1"
 	"github.com/usher-http/usher/internal/message"
 )
 
@@ -35,7 +36,7 @@ func (x *exchange) forward() {
 	if s := x.verdict.Site; !trusted && x.client.certificate != "" && s != nil && s.ClientAuth != authority.None {
 		f = append(f, message.Field{Name: "client-cert", Value: x.client.certificate})
 	}
-	r.Fields = f
+	r.Fields = f.Announcing(func(name string) bool { return http1.Trailing(name) && !forGateways(name) })
 }
 
 // ours reports whether a field is for gateways alone to send. Many a server takes Client_Cert for Client-Cert (RFC 3875 section
@@ -61,7 +62,11 @@ var dashed = strings.NewReplacer("_", "-", ".", "-")
 
 // honest returns trailers without what is for gateways alone to say: some servers take trailers for header fields.
 func honest(trailers message.Fields) message.Fields {
-	return trailers.Without(func(name string) bool { return ours(name) || name == "client-cert" || name == "client-cert-chain" })
+	return trailers.Without(forGateways)
+}
+
+func forGateways(name string) bool {
+	return ours(name) || name == "client-cert" || name == "client-cert-chain"
 }
 
 // forwarded is one element of Forwarded (RFC 7239 section 4). The host has passed the decision: it holds nothing that

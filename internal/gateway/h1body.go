@@ -49,7 +49,7 @@ func (b *h1body) Read(p []byte) (n int, err error) {
 	switch err {
 	case nil, message.ErrStopped:
 	case io.EOF:
-		b.trailers = honest(b.chunks.Trailers())
+		b.trailers = honest(b.chunks.Trailers()).Without(b.rq.parser.Names)
 		b.rq.c.mu.Lock()
 		b.ended = true
 		b.rq.c.mu.Unlock()

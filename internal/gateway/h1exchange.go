@@ -143,7 +143,7 @@ func (rq *h1exchange) Respond(status int, f message.Fields, end bool) error {
 		return rq.broken
 	}
 	unwanted := rq.leavesContent()
-	length, options := int64(-1), ""
+	length, options, trailer := int64(-1), "", ""
 	b := http1.AppendStatusLine(rq.out, status, phraseOf(status))
 	for i := range f {
 		switch name := f[i].Name; {
@@ -151,6 +151,8 @@ func (rq *h1exchange) Respond(status int, f message.Fields, end bool) error {
 			if n, ok := message.ParseLength(f[i].Value); ok {
 				length = n
 			}
+		case name == "trailer":
+			trailer = f[i].Value
 		case name == "upgrade" && status == http.StatusUpgradeRequired:
 			// "The server MUST send an Upgrade header field in a 426 response" (RFC 9110 section 15.5.22).
 			b, options = http1.AppendField(b, name, f[i].Value), "Upgrade, "
@@ -160,6 +162,9 @@ func (rq *h1exchange) Respond(status int, f message.Fields, end bool) error {
 		}
 	}
 	b = rq.frame(b, status, length, end)
+	if trailer != "" && rq.framing == byChunks {
+		b = http1.AppendField(b, "trailer", trailer)
+	}
 	rq.keep = rq.parser.Persistent && !rq.last && !unwanted && rq.framing != untilClose && !rq.c.leaving.Load()
 	switch {
 	case !rq.keep:

@@ -86,6 +86,7 @@ func (h *httpExchange) read(limit time.Duration) *message.Request {
 	}
 	q.Fields = fieldsOf(r.Header)
 	h.malformed = !wellFormed(q.Fields)
+	announced := announcedTo(r)
 	if r.Body != nil && r.Body != http.NoBody {
 		h.body = newBody(h.w, r, limit)
 		switch {
@@ -95,10 +96,26 @@ func (h *httpExchange) read(limit time.Duration) *message.Request {
 			q.Body = h.body
 		}
 	}
-	if q.Body == nil {
+	switch {
+	case q.Body == nil:
 		q.Length = 0
+	case announced != "":
+		q.Fields = append(q.Fields, message.Field{Name: "trailer", Value: announced})
 	}
 	return q
+}
+
+// announcedTo is what a field Trailer has said, as far as it is one. quic-go takes it out of the header section, and forgets it when the
+// trailers are there.
+func announcedTo(r *http.Request) string {
+	names := make([]string, 0, len(r.Trailer))
+	for name := range r.Trailer {
+		if lower := strings.ToLower(name); message.ValidName(lower) {
+			names = append(names, lower)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
 }
 
 // bodiless holds for methods whose requests rarely have content.
@@ -202,7 +219,8 @@ func (h *httpExchange) Inform(status int, f message.Fields) error {
 func (h *httpExchange) Last() { h.w.Header()["Connection"] = []string{"close"} }
 
 func (h *httpExchange) Respond(status int, f message.Fields, end bool) error {
-	h.header(f)
+	// quic-go leaves fields that are announced as trailers out of the header section.
+	h.header(f.Announcing(func(name string) bool { return !f.Has(name) }))
 	h.w.WriteHeader(status)
 	return nil
 }

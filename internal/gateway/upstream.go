@@ -104,7 +104,7 @@ func (x *exchange) passedOver(s *proxy.Server, err error) {
 
 // pass gives the upstream's answer to the client as it comes.
 func (x *exchange) pass(res *proxy.Response) {
-	end := res.NoBody || res.Length == 0
+	end := res.NoBody || res.Length == 0 && !res.Fields.Has("trailer")
 	if x.respond(res.Status, append(x.answer(), res.Fields...), end) != nil {
 		x.aborted = true
 		return

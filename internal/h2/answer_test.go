@@ -158,6 +158,12 @@ func TestRequest(t *testing.T) {
 		{"fields of the hop", get("te", "trailers", "trailer", "x", "proxy-authorization", "x", "proxy-authenticate", "x", "http2-settings", "x", "y", "z"), true,
 			message.Request{Method: "GET", Scheme: "https", Authority: "a.example", Target: "/",
 				Fields: message.Fields{{Name: "te", Value: "trailers"}, {Name: "y", Value: "z"}}}},
+		// RFC 9110 section 6.6.2: it says what may follow the content.
+		{"announced trailers", post("trailer", "x-sum", "a", "b"), false,
+			message.Request{Method: "POST", Scheme: "https", Authority: "a.example", Target: "/", Length: -1,
+				Fields: message.Fields{{Name: "trailer", Value: "x-sum"}, {Name: "a", Value: "b"}}}},
+		{"announced trailers that cannot come", post("trailer", "x-sum", "a", "b"), true,
+			message.Request{Method: "POST", Scheme: "https", Authority: "a.example", Target: "/", Fields: message.Fields{{Name: "a", Value: "b"}}}},
 		{"extended connect", []string{":method", "CONNECT", ":protocol", "WebSocket", ":scheme", "https", ":authority", "a", ":path", "/chat"}, false,
 			message.Request{Method: "CONNECT", Scheme: "https", Authority: "a", Target: "/chat", Protocol: "websocket", Length: -1}},
 		{"connect", []string{":method", "CONNECT", ":authority", "a:1"}, false, message.Request{Method: "CONNECT", Authority: "a:1", Length: -1}},
@@ -192,7 +198,7 @@ func TestContentEvents(t *testing.T) {
 	p.w.WriteData(1, false, zeros[:4])
 	p.w.WriteData(1, false, nil)
 	p.w.WriteDataPadded(1, false, zeros[:5], zeros[:9])
-	p.headers(1, true, "x-sum", "1", "content-length", "3", "host", "b")
+	p.headers(1, true, "x-sum", "1", "content-length", "3", "host", "b", "trailer", "c")
 	p.flush()
 	p.wantEvents("request 1 POST https a.example / length=9", "data 1 4", "data 1 5", "end 1 [{x-sum 1}]")
 	p.wantFrames()

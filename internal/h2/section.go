@@ -10,20 +10,21 @@ import (
 
 // A section is a header section while it is decoded, and what is known of it then.
 type section struct {
-	kind     sectionKind
-	req      *message.Request
-	trailers message.Fields
-	crumbs   []string // the cookie fields, where there are several
-	cookie   int      // where the first of them is among the fields
-	size     uint64   // decoded, as RFC 9113 section 6.5.2 counts
-	length   int64    // Content-Length; negative: none
-	pseudo   pseudo   // which came
-	urgency  uint8
-	regular  bool // a field that is no pseudo-field came
-	te       bool
-	bad      bool // malformed
-	large    bool // exceeds MaxHeaderBytes
-	bomb     bool // exceeds what is read of a section that is too large
+	kind      sectionKind
+	req       *message.Request
+	trailers  message.Fields
+	crumbs    []string // the cookie fields, where there are several
+	cookie    int      // where the first of them is among the fields
+	size      uint64   // decoded, as RFC 9113 section 6.5.2 counts
+	length    int64    // Content-Length; negative: none
+	pseudo    pseudo   // which came
+	urgency   uint8
+	regular   bool // a field that is no pseudo-field came
+	te        bool
+	announces bool // there is a field Trailer
+	bad       bool // malformed
+	large     bool // exceeds MaxHeaderBytes
+	bomb      bool // exceeds what is read of a section that is too large
 }
 
 type sectionKind uint8
@@ -99,7 +100,7 @@ func (sec *section) trailer(name, value string) {
 	switch {
 	case !message.ValidName(name), connectionSpecific(name):
 		sec.bad = true // pseudo-fields too: a colon is in no token
-	case message.HopByHop(name), name == "host", name == "content-length":
+	case message.HopByHop(name), name == "host", name == "content-length", name == "trailer":
 	default:
 		sec.trailers = append(sec.trailers, message.Field{Name: name, Value: value})
 	}
@@ -141,11 +142,14 @@ func (sec *section) request(name, value string) {
 		r.Hosts = append(r.Hosts, value)
 	case "cookie":
 		sec.addCookie(value)
-	case "trailer", "proxy-authenticate", "proxy-authorization", "http2-settings":
+	case "proxy-authenticate", "proxy-authorization", "http2-settings":
 		// These are about this connection: they are not passed on (message.HopByHop).
 	default:
-		if name == "priority" {
+		switch name {
+		case "priority":
 			sec.urgency = parseUrgency(value)
+		case "trailer":
+			sec.announces = true
 		}
 		if sec.bad = !message.ValidName(name); !sec.bad {
 			r.Fields = append(r.Fields, message.Field{Name: name, Value: value})
@@ -199,6 +203,9 @@ func (sec *section) finish(r *message.Request, end bool) (ok bool) {
 		// No content at all is as wrong as too little.
 		if sec.length > 0 {
 			return false
+		}
+		if sec.announces {
+			r.Fields = r.Fields.Silent()
 		}
 	default:
 		r.Length = sec.length

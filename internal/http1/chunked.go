@@ -147,10 +147,21 @@ func Trailing(name string) bool {
 	switch name {
 	case "content-length", "content-type", "content-encoding", "content-range", "host", "authorization", "set-cookie", "cookie",
 		"www-authenticate", "cache-control", "expires", "age", "date", "location", "retry-after", "vary", "warning", "expect",
-		"max-forwards", "pragma", "range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range":
+		"max-forwards", "trailer", "alt-svc", "pragma", "range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range":
 		return false
 	}
 	return !message.HopByHop(name)
+}
+
+// Misannounces reports whether a field Trailer announces what frames the message. Some refuse that (net/http), and others believe it.
+func Misannounces(f message.Fields) bool {
+	for name := range f.Tokens("trailer") {
+		switch name {
+		case "content-length", "transfer-encoding", "trailer":
+			return true
+		}
+	}
+	return false
 }
 
 // MayTrail reports whether a field may be sent behind the content: Trailing holds for it, and it can be a field line.

@@ -60,7 +60,7 @@ func TestChunks(t *testing.T) {
 		{"extensions", "1;a;b=c ; d = \"\\\"x;\\t\"\r\nx\r\n0;e\r\n\r\n", decoded{content: "x"}},
 		{"trailers", "1\r\nx\r\n0\r\nA: b\r\nC:d \r\n\r\n", decoded{content: "x", trailers: fields("a", "b", "c", "d")}},
 		// RFC 9110 section 6.5.1: "a sender MUST NOT generate a trailer field unless [...]"; what decides about framing or routing is ignored.
-		{"trailers that may not be any", "0\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nHost: a\r\nConnection: x\r\nAuthorization: y\r\nA: b\r\n\r\n",
+		{"trailers that may not be any", "0\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nHost: a\r\nConnection: x\r\nAuthorization: y\r\nTrailer: c\r\nAlt-Svc: d\r\nA: b\r\n\r\n",
 			decoded{trailers: fields("a", "b")}},
 		{"it is not complete", "5\r\nhel", decoded{content: "hel", status: -1}},
 		{"the last line is missing", "0\r\n", decoded{status: -1}},

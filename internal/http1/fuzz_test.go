@@ -3,6 +3,7 @@ package http1
 import (
 	"bufio"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,6 +23,8 @@ func FuzzRequest(f *testing.F) {
 		"GET /a?b HTTP/1.1\r\nHost: a.test\r\nX: y\r\nx: z\r\nCookie: a\r\nCookie: b\r\n\r\n",
 		"POST http://b.test/c HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close, x\r\nTE: trailers\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, a b,, host\r\nConnection: x\r\nTrailer: x\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTrailer: content-length\r\n\r\n",
 		"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
 		"CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n",
 		"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -85,6 +88,8 @@ func compare(t *testing.T, ours *message.Request, p *Request, theirs *http.Reque
 			want = []string{strings.Join(want, "; ")}
 		case "te":
 			want = []string{"trailers"}
+		case "trailer": // it is in theirs.Trailer, as names, where chunks follow
+			want = theirsAnnounced(theirs, ours.Fields)
 		}
 		if got := ours.Fields.Values(f.Name); !slices.Equal(got, want) {
 			t.Errorf("%s: we %q, net/http %q", f.Name, got, want)
@@ -92,7 +97,7 @@ func compare(t *testing.T, ours *message.Request, p *Request, theirs *http.Reque
 	}
 	for name := range theirs.Header {
 		lower := strings.ToLower(name)
-		if lower == "content-length" || message.HopByHop(lower) || listed(strings.Join(theirs.Header["Connection"], ","), lower) {
+		if lower == "content-length" || message.HopByHop(lower) || lower == "trailer" && ours.Length >= 0 || listed(strings.Join(theirs.Header["Connection"], ","), lower) {
 			continue
 		}
 		if !ours.Fields.Has(lower) {
@@ -135,4 +140,14 @@ func FuzzChunks(f *testing.F) {
 			}
 		}
 	})
+}
+
+// theirsAnnounced checks that net/http has been told of the trailers that we have been told of. It returns what we have.
+func theirsAnnounced(theirs *http.Request, ours message.Fields) []string {
+	for name := range ours.Tokens("trailer") {
+		if _, ok := theirs.Trailer[http.CanonicalHeaderKey(name)]; !ok && message.ValidName(name) {
+			return slices.Sorted(maps.Keys(theirs.Trailer))
+		}
+	}
+	return ours.Values("trailer")
 }

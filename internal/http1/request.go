@@ -18,6 +18,7 @@ type Request struct {
 	hosts, cookies    int
 	host              string
 	te, upgradeListed bool
+	announces         bool // there is a field Trailer
 	upgrades          int
 	upgrade           string
 	length            int64 // Content-Length; -1: there is none
@@ -92,7 +93,7 @@ func digit(c byte) bool { return '0' <= c && c <= '9' }
 // readFields sorts out which fields are about the connection, and which are passed on.
 func (p *Request) readFields(r *message.Request) error {
 	p.hosts, p.cookies, p.upgrades, p.host, p.upgrade = 0, 0, 0, "", ""
-	p.te, p.chunked, p.Expects, p.length, p.options = false, false, false, -1, p.options[:0]
+	p.te, p.announces, p.chunked, p.Expects, p.length, p.options = false, false, false, false, -1, p.options[:0]
 	for i := range p.Len() {
 		f := p.Field(i)
 		switch f.Name {
@@ -128,6 +129,8 @@ func (p *Request) readFields(r *message.Request) error {
 			p.Expects = r.Minor > 0
 		case "cookie":
 			p.cookies++
+		case "trailer":
+			p.announces = true
 		}
 		if !message.HopByHop(f.Name) {
 			r.Fields = append(r.Fields, f)
@@ -179,6 +182,8 @@ func (p *Request) checkFraming(r *message.Request) error {
 		return malformed("Transfer-Encoding in HTTP/1.0")
 	case p.chunked && p.length >= 0:
 		return malformed("Transfer-Encoding and Content-Length")
+	case p.chunked && p.announces && Misannounces(r.Fields):
+		return malformed("Trailer about framing")
 	case p.chunked:
 		r.Length = -1
 	default:
@@ -297,6 +302,12 @@ func (p *Request) takeOptions(r *message.Request) error {
 		}
 	}
 	p.Persistent = !closes && (keepAlive || r.Minor > 0)
+	switch {
+	case p.announces && !p.chunked: // there is no place for them
+		r.Fields = r.Fields.Silent()
+	case p.announces && n > 0:
+		r.Fields = r.Fields.Announcing(func(name string) bool { return !p.Names(name) })
+	}
 	if p.te {
 		r.Fields = append(r.Fields, message.Field{Name: "te", Value: "trailers"})
 	}
@@ -304,6 +315,16 @@ func (p *Request) takeOptions(r *message.Request) error {
 		r.Protocol = "websocket"
 	}
 	return nil
+}
+
+// Names reports whether Connection names a field, which is for us alone then, be it a trailer.
+func (p *Request) Names(field string) bool {
+	for _, value := range p.options {
+		if listed(value, field) {
+			return true
+		}
+	}
+	return false
 }
 
 // asksForWebSocket holds for the one upgrade that is passed on. Behind an upgrade to h2c (or to TLS) the client could ask the upstream

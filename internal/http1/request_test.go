@@ -102,6 +102,14 @@ func TestGoodRequests(t *testing.T) {
 		// connection-option, and then remove the Connection header field itself".
 		{"fields about the connection", "GET / HTTP/1.1\r\n" + host + "Connection: X-Mine ,host,\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nx-mine: 1\r\nX-mine: 2\r\nTE: gzip\r\nY: z\r\n\r\n",
 			message.Request{Method: "GET", Authority: "a.test", Target: "/", Minor: 1, Fields: fields("y", "z")}, true, false},
+		{"announced trailers", "POST / HTTP/1.1\r\n" + host + "Trailer: X-Sum, y\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n",
+			message.Request{Method: "POST", Authority: "a.test", Target: "/", Minor: 1, Length: -1, Fields: fields("trailer", "X-Sum, y", "a", "b")}, true, false},
+		{"announced trailers about the connection", "POST / HTTP/1.1\r\n" + host + "Trailer: X-Sum, y\r\nTransfer-Encoding: chunked\r\nConnection: x-sum\r\nA: b\r\n\r\n",
+			message.Request{Method: "POST", Authority: "a.test", Target: "/", Minor: 1, Length: -1, Fields: fields("a", "b", "trailer", "y")}, true, false},
+		{"Trailer for the connection alone", "POST / HTTP/1.1\r\n" + host + "Trailer: X-Sum\r\nTransfer-Encoding: chunked\r\nConnection: trailer\r\nA: b\r\n\r\n",
+			message.Request{Method: "POST", Authority: "a.test", Target: "/", Minor: 1, Length: -1, Fields: fields("a", "b")}, true, false},
+		{"announced trailers without a place for them", "POST / HTTP/1.1\r\n" + host + "Trailer: X-Sum\r\nContent-Length: 1\r\nA: b\r\n\r\n",
+			message.Request{Method: "POST", Authority: "a.test", Target: "/", Minor: 1, Length: 1, Fields: fields("a", "b")}, true, false},
 		{"trailers", "GET / HTTP/1.1\r\n" + host + "Connection: te\r\nTE: gzip, Trailers\r\n\r\n",
 			message.Request{Method: "GET", Authority: "a.test", Target: "/", Minor: 1, Fields: fields("te", "trailers")}, true, false},
 		{"WebSocket", "GET / HTTP/1.1\r\n" + host + "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: x\r\n\r\n",
@@ -229,6 +237,10 @@ var badRequests = []struct {
 	// RFC 9112 section 6.3: "A server MAY reject a request that contains both Content-Length and Transfer-Encoding".
 	{"chunks and a length", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
 	{"chunks and a length of nothing", "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n", 400},
+	// Who announces what frames the message wants it to be read in two ways.
+	{"an announced length", "POST / HTTP/1.1\r\nHost: a\r\nTrailer: x, Content-Length\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
+	{"an announced coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: trailer\r\nTrailer: x\r\nTrailer: transfer-encoding\r\n\r\n", 400},
+	{"an announced announcement", "POST / HTTP/1.1\r\nHost: a\r\nTrailer: Trailer\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
 	// RFC 9112 section 6.1: "A server or client that receives an HTTP/1.0 message containing a Transfer-Encoding header field MUST treat the
 	// message as if the framing is faulty".
 	{"chunks in HTTP/1.0", "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400},

@@ -49,6 +49,41 @@ func (f Fields) Without(drop func(name string) bool) Fields {
 	return kept
 }
 
+// maxAnnounced is how many trailers are announced. Recipients keep a list of them for each message.
+const maxAnnounced = 64
+
+// Announcing returns f with what its fields Trailer (RFC 9110 section 6.6.2: "to indicate which fields might be present in the trailers")
+// announce, in one field; only names for which may says so are left. Without any there is no such field. It changes f's elements.
+func (f Fields) Announcing(may func(name string) bool) Fields {
+	if !f.Has("trailer") {
+		return f
+	}
+	var names strings.Builder
+	n := 0
+	for name := range f.Tokens("trailer") {
+		if n == maxAnnounced {
+			break
+		}
+		if !ValidName(name) || !may(name) {
+			continue
+		}
+		if n++; n > 1 {
+			names.WriteString(", ")
+		}
+		names.WriteString(name)
+	}
+	f = f.Silent()
+	if n > 0 {
+		f = append(f, Field{Name: "trailer", Value: names.String()})
+	}
+	return f
+}
+
+// Silent returns f without the fields Trailer: no trailers follow. It changes f's elements.
+func (f Fields) Silent() Fields {
+	return f.Without(func(name string) bool { return name == "trailer" })
+}
+
 // Tokens returns the elements of a comma-separated list of tokens, in lower case and without parameters, over all field lines of
 // that name (RFC 9110 section 5.6.1).
 func (f Fields) Tokens(name string) iter.Seq[string] {

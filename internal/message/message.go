@@ -24,6 +24,7 @@ type Request struct {
 	Protocol string
 	// Fields are the others: without pseudo-fields, without Host, without fields that are about the connection alone (HopByHop),
 	// but for "te: trailers", and without Content-Length, which is Length. Several cookie fields are one (RFC 9113 section 8.2.3).
+	// Trailer is among them only where trailers may follow the content.
 	Fields Fields
 	// Length is how long the content is: 0 for none, -1 where it is not known beforehand.
 	Length int64

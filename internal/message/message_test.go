@@ -80,16 +80,37 @@ func TestFields(t *testing.T) {
 	}
 }
 
-// RFC 9110 section 7.6.1 and RFC 9113 section 8.2.2.
+// RFC 9110 section 7.6.1 and RFC 9113 section 8.2.2. Neither names Trailer, as RFC 2616 did in section 13.5.1: it says what is in the message.
 func TestHopByHop(t *testing.T) {
-	for _, name := range []string{"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "te", "trailer"} {
+	for _, name := range []string{"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "te"} {
 		if !HopByHop(name) {
 			t.Errorf("%s is passed on", name)
 		}
 	}
-	for _, name := range []string{"content-length", "host", "cookie", "via", "expect"} {
+	for _, name := range []string{"content-length", "host", "cookie", "via", "expect", "trailer"} {
 		if HopByHop(name) {
 			t.Errorf("%s is not passed on", name)
 		}
+	}
+}
+
+// RFC 9110 section 6.6.2: Trailer = #field-name.
+func TestAnnouncing(t *testing.T) {
+	many := strings.Repeat("a,", 100)
+	for _, test := range []struct{ f, want Fields }{
+		{Fields{{"a", "b"}}, Fields{{"a", "b"}}},
+		{Fields{{"trailer", "X-Sum"}, {"a", "b"}}, Fields{{"a", "b"}, {"trailer", "x-sum"}}},
+		{Fields{{"trailer", "x-sum ,, no"}, {"a", "b"}, {"trailer", "\tx-more"}}, Fields{{"a", "b"}, {"trailer", "x-sum, x-more"}}},
+		{Fields{{"a", "b"}, {"trailer", "no"}}, Fields{{"a", "b"}}},
+		{Fields{{"trailer", ""}}, Fields{}},
+		{Fields{{"trailer", "x y, \"z\", :path, a=b, x"}}, Fields{{"trailer", "x"}}},
+		{Fields{{"trailer", many}}, Fields{{"trailer", strings.Repeat("a, ", maxAnnounced-1) + "a"}}},
+	} {
+		if got := slices.Clone(test.f).Announcing(func(name string) bool { return name != "no" }); !slices.Equal(got, test.want) {
+			t.Errorf("%q became %q, want %q", test.f, got, test.want)
+		}
+	}
+	if got := (Fields{{"trailer", "x"}, {"a", "b"}, {"trailer", "y"}}).Silent(); !slices.Equal(got, Fields{{"a", "b"}}) {
+		t.Errorf("Silent = %q", got)
 	}
 }

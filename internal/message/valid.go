@@ -99,10 +99,10 @@ func ParseLength(s string) (n int64, ok bool) {
 }
 
 // HopByHop reports whether a field is about one connection alone, so that it is never passed on (RFC 9110 section 7.6.1, RFC 9113
-// section 8.2.2). TE is passed on in one form only: see its readers.
+// section 8.2.2). TE is passed on in one form only: see its readers. Trailer is none of them: see Fields.Announcing.
 func HopByHop(name string) bool {
 	switch name {
-	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "te", "trailer",
+	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "te",
 		"proxy-authenticate", "proxy-authorization", "http2-settings":
 		return true
 	}

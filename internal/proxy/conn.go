@@ -91,6 +91,12 @@ func (*conn) shared() bool { return false }
 // exchange sends a request and waits for its answer's header section. The connection is closed where it fails.
 func (c *conn) exchange(call *Call, r *message.Request) (*Response, error) {
 	s := c.pool.server
+	if r.Length > 0 && announces(r) {
+		// Chunks have a place for trailers. Their content is as long as it was announced, which whoever sends it has to see to.
+		chunked := *r
+		chunked.Length = -1
+		r = &chunked
+	}
 	c.call, c.request = call, r
 	c.send, c.complete, c.unsent, c.nothing, c.first, c.tail = nil, false, false, false, piece{}, nil
 	key := ""
@@ -274,10 +280,10 @@ func (c *conn) answered(r *message.Request) error {
 	case h.status == 204:
 		// What it says of content there cannot be: whoever believes it reads the next answer from another place.
 		persistent = persistent && !h.chunked && h.length <= 0
-		c.answer.Fields = h.fields.Without(isLength)
+		c.answer.Fields = h.fields.Without(isLength).Silent()
 		c.answer.Length, c.answer.NoBody = 0, true
 	case r.Method == "HEAD" || h.status == 304:
-		c.answer.NoBody = true
+		c.answer.Fields, c.answer.NoBody = h.fields.Silent(), true
 	case h.chunked:
 		c.body.kind = byChunks
 	case h.length >= 0:

@@ -113,11 +113,17 @@ func (o *outcome) compare(t *testing.T, res *http.Response) {
 	if res.StatusCode != o.status || !bytes.Equal(content, o.content) {
 		t.Errorf("we: %d %q\nnet/http: %d %q", o.status, o.content, res.StatusCode, content)
 	}
-	same(t, o.fields, res.Header)
-	same(t, o.trailers, res.Trailer)
+	for name := range o.fields.Tokens("trailer") {
+		if _, ok := res.Trailer[http.CanonicalHeaderKey(name)]; !ok {
+			t.Errorf("we were told of %s, net/http of %q", name, res.Trailer)
+		}
+	}
+	same(t, o.fields.Silent(), res.Header, res.Header)
+	same(t, o.trailers, res.Trailer, res.Header)
 }
 
-func same(t *testing.T, fields message.Fields, h http.Header) {
+// same compares fields, or trailers, of an answer with that header section.
+func same(t *testing.T, fields message.Fields, h, header http.Header) {
 	for i := range fields {
 		name := fields[i].Name
 		if ours, theirs := fields.Values(name), h[http.CanonicalHeaderKey(name)]; !slices.Equal(ours, theirs) {
@@ -126,7 +132,7 @@ func same(t *testing.T, fields message.Fields, h http.Header) {
 	}
 	for name, values := range h {
 		lower := strings.ToLower(name)
-		if len(values) > 0 && !message.HopByHop(lower) && http1.Trailing(lower) && !fields.Has(lower) && !named(h, lower) {
+		if len(values) > 0 && !message.HopByHop(lower) && http1.Trailing(lower) && !fields.Has(lower) && !named(header, lower) {
 			t.Errorf("%s: net/http alone has %q", name, values)
 		}
 	}

@@ -17,6 +17,7 @@ type head struct {
 	chunked       bool
 	persistent    bool // the connection may be used again, as far as this section goes
 	options       []string
+	announces     bool   // there is a field Trailer
 	upgrade       string // the last protocol that was named
 }
 
@@ -68,7 +69,7 @@ func (h *head) parseStatusLine(b []byte) error {
 // of what is refused here; each of these repairs is one that some other parser does not make.
 func (h *head) understand() error {
 	h.fields, h.length, h.chunked, h.upgrade = h.fields[:0], -1, false, ""
-	h.options = h.options[:0]
+	h.options, h.announces = h.options[:0], false
 	for i := range h.lines.Len() {
 		f := h.lines.Field(i)
 		switch f.Name {
@@ -87,6 +88,8 @@ func (h *head) understand() error {
 			h.options = append(h.options, f.Value)
 		case "upgrade":
 			h.upgrade = f.Value
+		case "trailer":
+			h.announces = true
 		}
 		if !message.HopByHop(f.Name) {
 			h.fields = append(h.fields, f)
@@ -97,9 +100,29 @@ func (h *head) understand() error {
 		return &MalformedError{"Transfer-Encoding and Content-Length"}
 	case h.chunked && h.minor == 0: // RFC 9112 section 6.1: the framing is faulty
 		return &MalformedError{"Transfer-Encoding in HTTP/1.0"}
+	case h.chunked && h.announces && http1.Misannounces(h.fields):
+		return &MalformedError{"Trailer about framing"}
 	}
 	h.takeOptions()
+	switch {
+	case h.announces && !h.chunked: // there is no place for them
+		h.fields = h.fields.Silent()
+	case h.announces:
+		h.fields = h.fields.Announcing(func(name string) bool { return http1.Trailing(name) && !h.names(name) })
+	}
 	return nil
+}
+
+// names reports whether Connection names a field, which is for us alone then, be it a trailer.
+func (h *head) names(field string) bool {
+	for _, value := range h.options {
+		for option := range strings.SplitSeq(value, ",") {
+			if strings.EqualFold(strings.Trim(option, " \t"), field) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // takeOptions reads Connection: whether it goes on (RFC 9112 section 9.3), and which fields are for us alone (RFC 9110 section

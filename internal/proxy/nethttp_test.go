@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -87,6 +88,10 @@ func TestAgainstNetHTTP(t *testing.T) {
 		if protocol == "h2" {
 			trailers = "map[]" // x/net's server shows those alone that were announced: see TestTwoTrailers
 		}
+		announced := func(r *message.Request, target string) *message.Request {
+			r.Target, r.Fields = target, append(slices.Clone(x), message.Field{Name: "trailer", Value: "x-end"})
+			return r
+		}
 		for _, test := range []struct {
 			r      *message.Request
 			want   string
@@ -107,6 +112,8 @@ func TestAgainstNetHTTP(t *testing.T) {
 			{with(send("POST", -1, &pieces{left: []string{"hel", "lo"}}), "/length"), `200 "hello"`, "POST /length example.com -1 [1 2] me hello <nil> map[]", 5, false},
 			{with(send("POST", -1, &pieces{left: []string{"hel"}, trailers: message.Fields{{Name: "x-end", Value: "1"}}}), "/length"), `200 "hello"`,
 				"POST /length example.com -1 [1 2] me hel <nil> " + trailers, 5, false},
+			{announced(send("POST", -1, &pieces{left: []string{"hel"}, trailers: message.Fields{{Name: "x-end", Value: "1"}}}), "/length"), `200 "hello"`,
+				"POST /length example.com -1 [1 2] me hel <nil> map[X-End:[1]]", 5, false},
 			{with(send("PATCH", -1, &pieces{}), "/length"), `200 "hello"`, "PATCH /length example.com -1 [1 2] me  <nil> map[]", 5, false},
 		} {
 			res, err := s.Do(new(Call), test.r)

@@ -41,12 +41,27 @@ func sendable(f *message.Field, length int64) bool {
 		return false
 	case "te":
 		return f.Value == "trailers"
+	case "trailer":
+		return announcesWell(f)
 	case "content-length": // it is not sent; but who says two things at once is not to be trusted
 		n, ok := message.ParseLength(f.Value)
 		return ok && n == length
 	}
 	return !message.HopByHop(f.Name)
 }
+
+// announcesWell reports whether a field Trailer has names of trailers and nothing else.
+func announcesWell(f *message.Field) bool {
+	for name := range strings.SplitSeq(f.Value, ",") {
+		if name = strings.Trim(name, " "); !message.ValidName(name) || !http1.Trailing(name) {
+			return false
+		}
+	}
+	return true
+}
+
+// announces reports whether trailers may follow the content of a request.
+func announces(r *message.Request) bool { return hasContent(r) && r.Fields.Has("trailer") }
 
 // idempotent reports whether a request may be sent again although it may have been carried out (RFC 9110 section 9.2.2).
 func idempotent(method string) bool {
@@ -73,7 +88,7 @@ func appendHead(b []byte, r *message.Request, key string) []byte {
 	te := false
 	for i := range r.Fields {
 		f := &r.Fields[i]
-		if f.Name == "content-length" {
+		if f.Name == "content-length" || f.Name == "trailer" && !(hasContent(r) && r.Length < 0) {
 			continue
 		}
 		te = te || f.Name == "te"

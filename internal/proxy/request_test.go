@@ -39,6 +39,15 @@ func TestRequestBytes(t *testing.T) {
 			"POST /" + start + "transfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nx-sum: 1\r\n\r\n"},
 		{"trailers at hand", send("POST", -1, &atHand{pieces{left: []string{"a"}, trailers: fields("x-sum", "1", "te", "x")}}),
 			"POST /" + start + "transfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nx-sum: 1\r\n\r\n"},
+		{"announced trailers", with(send("POST", -1, &pieces{left: []string{"a"}, trailers: fields("x-sum", "1")}), fields("trailer", "x-sum, x-more", "x", "y")),
+			"POST /" + start + "trailer: x-sum, x-more\r\nx: y\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nx-sum: 1\r\n\r\n"},
+		// Where there is a length there is no place for them (RFC 9112 section 6.3).
+		{"announced trailers behind a length", with(send("POST", 5, &pieces{left: []string{"hello"}, trailers: fields("x-sum", "1")}), fields("trailer", "x-sum")),
+			"POST /" + start + "trailer: x-sum\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-sum: 1\r\n\r\n"},
+		{"announced trailers behind a length, at hand", with(send("POST", 5, &atHand{pieces{left: []string{"hel", "lo"}, trailers: fields("x-sum", "1")}}),
+			fields("trailer", "x-sum", "content-length", "5")),
+			"POST /" + start + "trailer: x-sum\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-sum: 1\r\n\r\n"},
+		{"announced trailers behind nothing", with(send("POST", 0, nil), fields("trailer", "x-sum")), "POST /" + start + "content-length: 0\r\n\r\n"},
 		{"te", with(get("/"), fields("te", "trailers")), "GET /" + start + "te: trailers\r\nconnection: te\r\n\r\n"},
 		{"upgrade", &message.Request{Method: "GET", Authority: "example.com", Target: "/", Protocol: "websocket"},
 			"GET /" + start + "connection: upgrade\r\nupgrade: websocket\r\n\r\n"},
@@ -108,6 +117,11 @@ func TestRequestRefused(t *testing.T) {
 		"upgrade":                      field("upgrade", "h2c"),
 		"http2-settings":               field("http2-settings", "x"),
 		"te":                           field("te", "trailers, chunked"),
+		"trailer about framing":        field("trailer", "x, content-length"),
+		"trailer of Trailer":           field("trailer", "trailer"),
+		"trailer that is no name":      field("trailer", "x y"),
+		"trailer in upper case":        field("trailer", "X"),
+		"trailer of nothing":           field("trailer", ""),
 	}
 	for name, r := range refused {
 		t.Run(name, func(t *testing.T) {

@@ -61,7 +61,7 @@ func (c *conn) trailing() message.Fields {
 	if !c.body.over {
 		return nil
 	}
-	return c.body.chunks.Trailers()
+	return c.body.chunks.Trailers().Without(c.head.names)
 }
 
 func (c *conn) finish() {

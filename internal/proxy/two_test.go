@@ -202,6 +202,7 @@ func framed(t *testing.T, serve func(conn int, f *http2.Framer, r framedRequest)
 type framedRequest struct {
 	stream   uint32
 	te       string
+	trailer  string
 	content  string
 	trailers string
 }
@@ -236,6 +237,8 @@ func readFrames(c net.Conn, serve func(f *http2.Framer, r framedRequest)) {
 					r.trailers += field.Name + "=" + field.Value
 				case field.Name == "te":
 					r.te = field.Value
+				case field.Name == "trailer":
+					r.trailer += field.Value
 				}
 			}
 			open[id] = r
@@ -256,8 +259,8 @@ func writeFields(f *http2.Framer, stream uint32, end bool, fields ...hpack.Heade
 	f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: b.Bytes(), EndHeaders: true, EndStream: end})
 }
 
-// RFC 9113 section 8.1: the trailer section is a header block behind the content that ends the stream. Requests' trailers are not
-// announced, since nobody knows them beforehand.
+// RFC 9113 section 8.1: the trailer section is a header block behind the content that ends the stream. Requests' trailers come as well
+// where nobody has announced them.
 func TestTwoTrailers(t *testing.T) {
 	seen := make(chan framedRequest, 1)
 	s := framed(t, func(_ int, f *http2.Framer, r framedRequest) {
@@ -270,8 +273,64 @@ func TestTwoTrailers(t *testing.T) {
 	if got := answer(s.Do(new(Call), r)); got != `200 "" trailers [{x-sum 7}]` {
 		t.Error(got)
 	}
-	if got, want := <-seen, (framedRequest{1, "trailers", "hello", "x-end=1"}); got != want {
+	if got, want := <-seen, (framedRequest{1, "trailers", "", "hello", "x-end=1"}); got != want {
 		t.Errorf("the server saw %+v, want %+v", got, want)
+	}
+}
+
+// RFC 9110 section 6.6.2: Trailer says "which fields might be present in the trailers", so that not all of them need come, and others may.
+func TestTwoAnnouncedTrailers(t *testing.T) {
+	seen := make(chan framedRequest, 2)
+	s := framed(t, func(_ int, f *http2.Framer, r framedRequest) {
+		seen <- r
+		fields := []hpack.HeaderField{{Name: ":status", Value: "200"}, {Name: "trailer", Value: "X-Sum, x y, content-length"}, {Name: "trailer", Value: "x-more"}}
+		if r.content == "none" {
+			fields = append(fields, hpack.HeaderField{Name: "content-length", Value: "0"})
+		}
+		writeFields(f, r.stream, false, fields...)
+		writeFields(f, r.stream, true, hpack.HeaderField{Name: "x-sum", Value: "7"})
+	})
+	for _, test := range []struct {
+		r    *message.Request
+		want framedRequest
+	}{
+		{send("POST", -1, &pieces{left: []string{"hel", "lo"}, trailers: message.Fields{{Name: "x-other", Value: "2"}}}),
+			framedRequest{1, "", "X-End,X-None", "hello", "x-other=2"}},
+		{send("PUT", 4, &pieces{left: []string{"none"}, trailers: message.Fields{{Name: "x-end", Value: "1"}}}),
+			framedRequest{3, "", "X-End,X-None", "none", "x-end=1"}},
+		{send("POST", 0, nil), framedRequest{5, "", "", "", ""}},
+	} {
+		test.r.Fields = message.Fields{{Name: "trailer", Value: "x-end, x-none"}}
+		res, err := s.Do(new(Call), test.r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := res.Fields.Get("trailer"); got != "x-more, x-sum" {
+			t.Errorf("we were told of %q", got)
+		}
+		if got := answer(res, nil); got != `200 "" trailers [{x-sum 7}]` {
+			t.Error(got)
+		}
+		if got := <-seen; got != test.want {
+			t.Errorf("the server saw %+v, want %+v", got, test.want)
+		}
+	}
+}
+
+// x/net says of an answer that ends with its header section that its content is 0 long. Nothing is announced behind that.
+func TestTwoAnnouncedBehindTheEnd(t *testing.T) {
+	s := framed(t, func(_ int, f *http2.Framer, r framedRequest) {
+		writeFields(f, r.stream, true, hpack.HeaderField{Name: ":status", Value: "200"}, hpack.HeaderField{Name: "trailer", Value: "x-sum"})
+	})
+	for _, method := range []string{"GET", "HEAD"} {
+		res, err := s.Do(new(Call), send(method, 0, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Fields.Has("trailer") {
+			t.Errorf("%s: %v", method, res.Fields)
+		}
+		res.Close()
 	}
 }
 

@@ -2,7 +2,10 @@ package proxy
 
 import (
 	"io"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/usher-http/usher/internal/http1"
 	"github.com/usher-http/usher/internal/message"
@@ -19,7 +22,20 @@ func (x *twoExchange) answered(r *message.Request) {
 	case r.Method == http.MethodHead || res.StatusCode == http.StatusNotModified:
 		x.answer.NoBody = true
 	}
+	if x.answer.NoBody || res.ContentLength == 0 && res.Header["Content-Length"] == nil { // x/net saw the end
+		res.Trailer = nil
+	}
 	x.over = x.answer.NoBody
+	x.answer.Fields = announce(x.answer.Fields, res.Trailer)
+}
+
+// announce adds a field Trailer for the trailers that x/net knows of, which it has taken out of the header section.
+func announce(f message.Fields, trailers http.Header) message.Fields {
+	if len(trailers) == 0 {
+		return f
+	}
+	names := strings.Join(slices.Sorted(maps.Keys(trailers)), ",")
+	return append(f, message.Field{Name: "trailer", Value: names}).Announcing(http1.Trailing)
 }
 
 func (x *twoExchange) read(p []byte) (int, error) {

@@ -38,8 +38,17 @@ func newTwoBody(x *twoExchange, r *message.Request) *twoBody {
 		length:   r.Length,
 		left:     r.Length,
 		keep:     r.Length <= maxKept && !k.whole, // also of methods that are not idempotent: nothing of them may have been processed
-		trailer:  make(http.Header),
+		trailer:  announced(r.Fields),
 	}
+}
+
+// announced are the trailers that are announced, for x/net, which announces what it finds here before the content is read.
+func announced(f message.Fields) http.Header {
+	h := make(http.Header)
+	for name := range f.Tokens("trailer") {
+		h[http.CanonicalHeaderKey(name)] = nil
+	}
+	return h
 }
 
 func (b *twoBody) Read(p []byte) (int, error) {

@@ -35,6 +35,7 @@ func headerOf(f message.Fields) http.Header {
 	for i := range f {
 		switch name := f[i].Name; name {
 		case "content-length": // the request's Length says it
+		case "trailer": // the request's Trailer says it
 		case "user-agent":
 			h["User-Agent"] = []string{f[i].Value}
 		default:

@@ -11,15 +11,12 @@ import (
 // A record is what client and upstream know of one exchange. The flags are set before what they announce can be noticed.
 type record struct {
 	*spec
-	// untrailed says that trailers of the request get lost: quic-go's server does not read them, and net/http's shows those of HTTP/2 only
-	// where a field Trailer has announced them, which is not passed on.
-	untrailed bool
-	session   string      // how to have it again
-	gone      atomic.Bool // the client gives the exchange up
-	sent      atomic.Bool // the client sends the end of its content
-	answered  atomic.Bool // the upstream sends the end of its answer
-	attempts  atomic.Int32
-	ended     atomic.Int64 // when the client was done with it, in Unix nanoseconds; 0: it is not
+	session  string      // how to have it again
+	gone     atomic.Bool // the client gives the exchange up
+	sent     atomic.Bool // the client sends the end of its content
+	answered atomic.Bool // the upstream sends the end of its answer
+	attempts atomic.Int32
+	ended    atomic.Int64 // when the client was done with it, in Unix nanoseconds; 0: it is not
 }
 
 // seen is what one side saw of what the other has sent.
@@ -73,7 +70,7 @@ func (r *record) judgeRequest(got seen) string {
 		return fmt.Sprintf("complete after %d bytes, but the client has not sent its end", got.bytes)
 	case got.complete && got.bytes != r.size:
 		return fmt.Sprintf("complete with %d bytes, and not %d", got.bytes, r.size)
-	case got.complete && (r.trailers && !r.untrailed && got.trailers == "" || got.trailers != "" && (!r.trailers || got.trailers != r.trailerOf(ofRequest))):
+	case got.complete && (r.trailers && got.trailers == "" || got.trailers != "" && (!r.trailers || got.trailers != r.trailerOf(ofRequest))):
 		return fmt.Sprintf("the trailer field is %q", got.trailers)
 	case got.complete || r.gone.Load() || r.clientCut == inContent || r.serverCut != whole || r.order != afterContent:
 		return ""

@@ -20,7 +20,7 @@ type run struct {
 	ids    atomic.Uint64
 
 	requests, broken, sent, received atomic.Int64
-	trailers, trailersLost           atomic.Int64 // of requests: see record.untrailed
+	trailers                         atomic.Int64 // of requests
 	goAways                          atomic.Int64 // connections of HTTP/2 that the gateway ended, gracefully, in the middle of something
 
 	mu       sync.Mutex
@@ -38,7 +38,6 @@ func newRun(ctx context.Context, s *server) *run {
 // begin enters an exchange, so that upstreams know it.
 func (l *run) begin(rng *rand.Rand, session string, limits limits) *record {
 	r := &record{spec: newSpec(rng, mix(rng.Uint64()+l.ids.Add(1)), limits), session: session}
-	r.untrailed = limits.untrailed || r.host == h2Host
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.records[r.id] = r
@@ -109,11 +108,8 @@ func (l *run) arrive(id uint64, method, host string) *attempt {
 // leave judges what the upstream saw of the content, and says that it is done.
 func (a *attempt) leave(got seen) {
 	a.run.sent.Add(got.bytes)
-	if a.spec.trailers && got.complete {
+	if got.complete && got.trailers != "" {
 		a.run.trailers.Add(1)
-		if got.trailers == "" {
-			a.run.trailersLost.Add(1)
-		}
 	}
 	if wrong := a.judgeRequest(got); wrong != "" {
 		a.run.fail(a.record, "the upstream: "+wrong)

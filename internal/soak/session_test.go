@@ -34,7 +34,7 @@ var kinds = []kind{
 	{"net/http, HTTP/2", 16, fixed(limits{size: 4 << 20, answer: 4 << 20}), openHTTP2},
 	{"raw HTTP/2", 32, grained, openRaw2},
 	{"raw HTTP/2", 32, grained, openRaw2},
-	{"quic-go, HTTP/3", 8, fixed(limits{size: 4 << 20, answer: 4 << 20, untrailed: true}), openHTTP3},
+	{"quic-go, HTTP/3", 8, fixed(limits{size: 4 << 20, answer: 4 << 20}), openHTTP3},
 }
 
 func fixed(l limits) func(*rand.Rand) limits { return func(*rand.Rand) limits { return l } }

@@ -136,8 +136,6 @@ type limits struct {
 	http1   bool    // one exchange at a time, one direction after the other
 	expects bool    // the client knows how to wait for 100
 	grains  []int64 // by about how much windows grow at a time
-
-	untrailed bool // trailers of requests get lost on the way to the gateway's pipeline
 }
 
 // Which hosts are served by what, see server_test.go.
@@ -181,7 +179,7 @@ func (s *spec) request(r *rand.Rand, l limits) {
 	s.method = pick(r, []string{"POST", "POST", "POST", "PUT"})
 	s.size = size(r, l.size)
 	s.known = chance(r, 0.5)
-	s.trailers = !s.known && chance(r, 0.3)
+	s.trailers = (!s.known || s.size > 0 && !l.http1) && chance(r, 0.3)
 	s.expect = l.expects && s.size > 0 && chance(r, 0.1)
 	s.slow = chance(r, 0.1)
 	switch {

@@ -174,6 +174,10 @@ func (u *upstreams) arrive(r *http.Request) *attempt {
 	switch {
 	case r.Method != a.method || r.Host != a.host+":"+l.server.port:
 		wrong = fmt.Sprintf("%s %s", r.Method, r.Host)
+	case a.known && a.trailers && r.ProtoMajor == 1:
+		if r.ContentLength != -1 {
+			wrong = fmt.Sprintf("the length is %d, and there is no place for trailers", r.ContentLength)
+		}
 	case a.known && a.size > 0 && r.ContentLength != a.size:
 		wrong = fmt.Sprintf("the length is %d", r.ContentLength)
 	}

@@ -42,7 +42,7 @@ var reserved = map[string]string{
 	"Proxy-Authenticate":  "belongs to the connection",
 	"Proxy-Authorization": "belongs to the connection",
 	"Te":                  "belongs to the connection",
-	"Trailer":             "belongs to the connection",
+	"Trailer":             "announces what does not follow",
 	"Transfer-Encoding":   "belongs to the connection",
 	"Upgrade":             "belongs to the connection",
 	"Content-Length":      "is counted by the gateway",
