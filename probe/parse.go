@@ -27,12 +27,12 @@ func (j *judge) parse(x *Observation) {
 		if reply.Status == 421 {
 			j.hygiene(e, reply)
 		}
-		locked := ambiguous(ask.Kind) && host != nil && host.Protected()
-		if locked && (success(e.reply) && e.content == OfHost || j.unknown(&e)) {
+		guarded := ambiguous(ask.Kind) && host != nil && host.guarded()
+		if guarded && host.Protected() && (success(e.reply) && e.content == OfHost || j.unknown(&e)) {
 			j.find(e, Bypass, Critical)
 			continue
 		}
-		if locked {
+		if guarded {
 			j.doubt(&e, Different, oddConnection(x.From, ask.Kind))
 		}
 		if id, severity := parsed(ask.Kind, &e); id != "" {
