@@ -319,19 +319,25 @@ func (pl *planner) places(proto wire.Protocol) (list []place) {
 }
 
 // parse sends malformed and ambiguous authorities to each address, on a connection of the first host there that has one without a
-// client certificate. Where there is a host behind client authentication, it is who an ambiguous one names.
+// client certificate, or with ours where none has. Where there is a host behind client authentication, it is who an ambiguous one names.
 func (pl *planner) parse(proto wire.Protocol) {
 	for _, place := range pl.places(proto) {
-		for _, h := range place.hosts {
-			step, ok := open(CheckParse, h, proto, false)
-			if !ok {
-				continue
-			}
-			step.Asks = parseAsks(h, other(place.hosts, h, proto), proto, pl.Path)
+		if step := firstOpen(place.hosts, proto); step != nil {
+			step.Asks = parseAsks(step.From, other(place.hosts, step.From, proto), proto, pl.Path)
 			pl.add(step)
-			break
 		}
 	}
+}
+
+func firstOpen(hosts []*Host, proto wire.Protocol) *Step {
+	for _, shown := range []bool{false, true} {
+		for _, h := range hosts {
+			if step, ok := open(CheckParse, h, proto, shown); ok {
+				return step
+			}
+		}
+	}
+	return nil
 }
 
 // other returns whom an ambiguous request names beside h: who wants client certificates, else who is covered, else anyone; nil: nobody.

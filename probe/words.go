@@ -110,7 +110,7 @@ func parseWords(e *evidence) words {
 	case TrailingDot:
 		return words{"The name with a dot at its end is the same host, and gets another page.", "RFC 3986 section 3.2.2", "Drop one trailing dot before hosts are compared."}
 	case Userinfo:
-		return words{"A host with userinfo before it is malformed; what is behind the @ decides here, and something else may decide elsewhere. " + disagree,
+		return words{"A host with userinfo before it is malformed, and is served: what is behind the @, what is before it, or neither may decide. " + disagree,
 			"RFC 9112 section 3.2, RFC 9113 section 8.3.1", "Answer 400 to an authority with userinfo."}
 	case EmptyHost:
 		return words{"An https URI with an empty host is invalid; here it gets some site's page.", "RFC 9110 section 4.2.2", "Answer 400 to an empty host."}
