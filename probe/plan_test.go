@@ -120,12 +120,13 @@ func TestPlanWithCertificate(t *testing.T) {
 // Where every host wants a certificate, malformed requests go out with ours: what they open then is no bypass.
 func TestPlanAllWithCertificate(t *testing.T) {
 	w := newWorld(t)
-	w.one.Own[wire.H2] = w.staff.Own[wire.H2]
+	copied := *w.staff.Own[wire.H2]
+	w.one.Own[wire.H2] = &copied
 	hosts := []*Host{w.one, w.staff}
 	if got := planned(Plan(hosts, h2), CheckParse); got != "" {
 		t.Errorf("without a certificate: %s", got)
 	}
-	w.staff.Own[wire.H2].Shown = twice(page(200, "salaries\n"))
+	w.one.Own[wire.H2].Shown, w.staff.Own[wire.H2].Shown = twice(page(200, "the first\n")), twice(page(200, "salaries\n"))
 	steps := slices.DeleteFunc(Plan(hosts, h2), func(s *Step) bool { return s.Check != CheckParse })
 	if len(steps) != 1 || !steps[0].Certificate {
 		t.Fatalf("%+v", steps)
