@@ -3,6 +3,8 @@ package probe
 import (
 	"regexp"
 	"strings"
+
+	"github.com/usher-http/usher/probe/wire"
 )
 
 // words are what is said of a kind of finding.
@@ -134,8 +136,8 @@ func parseWords(e *evidence) words {
 	return words{}
 }
 
-// productOf finds the product in a Server field.
-var productOf = regexp.MustCompile(`(?i)\b(nginx|apache|haproxy|caddy|envoy|traefik|openresty|lighttpd)\b`)
+// productOf finds the product in a Server field. Apache alone is httpd: Tomcat has called itself Apache-Coyote.
+var productOf = regexp.MustCompile(`(?i)\b(nginx|haproxy|caddy|envoy|traefik|openresty|lighttpd)\b|^(apache)(?:/| \(|$)`)
 
 // serverOf tells from the Server fields whose configuration may be at hand.
 func serverOf(e *evidence) string {
@@ -144,20 +146,38 @@ func serverOf(e *evidence) string {
 		field = e.reply.Field("server")
 	}
 	for _, h := range []*Host{e.from, e.host} {
-		if h == nil || field != "" {
-			continue
-		}
-		for _, o := range h.Own {
-			if a, ok := o.Plain.Good(); ok && field == "" {
-				field = a.Field("server")
-			}
+		if field == "" {
+			field = h.server()
 		}
 	}
-	found := strings.ToLower(productOf.FindString(field))
+	match := productOf.FindStringSubmatch(field)
+	if match == nil {
+		return ""
+	}
+	found := strings.ToLower(match[1] + match[2])
 	if found == "openresty" {
 		return "nginx"
 	}
 	return found
+}
+
+// server is the Server field of the host's own answers, without our certificate or with it.
+func (h *Host) server() string {
+	if h == nil {
+		return ""
+	}
+	for _, p := range []wire.Protocol{wire.H2, wire.H1, wire.H3} {
+		o := h.Own[p]
+		if o == nil {
+			continue
+		}
+		for _, list := range []Baseline{o.Plain, o.Shown} {
+			if a, ok := list.Good(); ok && a.Field("server") != "" {
+				return a.Field("server")
+			}
+		}
+	}
+	return ""
 }
 
 // Servers are those that there are snippets for.
