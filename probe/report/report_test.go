@@ -134,6 +134,24 @@ func TestTextClosed(t *testing.T) {
 	}
 }
 
+// Servers that do not name themselves get cures in words: that there are lines for them, too, is said.
+func TestTextServerHint(t *testing.T) {
+	for _, test := range []struct {
+		finding, host string
+		want          bool
+	}{{"", "", true}, {"nginx", "", false}, {"", "h2o/2.2.5", false}} {
+		r := sample()
+		for i := range r.Findings {
+			r.Findings[i].Server = test.finding
+		}
+		r.Hosts[0].Server = test.host
+		var b bytes.Buffer
+		if err := Text(&b, r, Style{}); err != nil || strings.Contains(b.String(), "--server haproxy") != test.want {
+			t.Errorf("%+v: %v\n%s", test, err, b.String())
+		}
+	}
+}
+
 func TestCommonPort(t *testing.T) {
 	for want, names := range map[string][]string{":8443": {"a.test:8443", "b.test:8443"}, "": {"a.test:8443", "b.test"}, ":1": {"[::1]:1"}} {
 		r := new(probe.Report)

@@ -342,8 +342,18 @@ func (p *printer) summary(r *probe.Report) {
 		text += "; " + plural(s.Unreachable, "host") + " not reached"
 	}
 	p.wrap(0, 0, text+".")
+	p.hints(r)
+}
+
+// hints say what would tell more.
+func (p *printer) hints(r *probe.Report) {
 	if names := p.briefs(closed(r)); len(names) > 0 {
 		p.wrap(0, 6, "hint: --cert and --key show what is behind client authentication, and how connections of such hosts are treated: "+some(names, 3))
+	}
+	named := slices.ContainsFunc(r.Hosts, func(h probe.HostReport) bool { return h.Server != "" }) ||
+		slices.ContainsFunc(r.Findings, func(f probe.Finding) bool { return f.Server != "" })
+	if len(r.Findings) > 0 && !named {
+		p.wrap(0, 6, "hint: no answer says which server it is; --server haproxy, for one, adds lines for its configuration")
 	}
 }
 
