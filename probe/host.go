@@ -79,7 +79,7 @@ func (o *Own) speaks() bool {
 	}
 	_, plain := o.Plain.Good()
 	_, shown := o.Shown.Good()
-	return plain && o.Failure == "" || shown || o.ClientAuth() == AuthRequired
+	return plain && o.Failure == "" || shown || o.refuses()
 }
 
 // failed says why the host does not answer over the protocol.
@@ -88,48 +88,6 @@ func (o *Own) failed() (wire.Failure, string) {
 		return o.Plain[0].Failure, o.Plain[0].Detail
 	}
 	return o.Failure, o.Detail
-}
-
-// ClientAuth is what a host wants of client certificates, as seen from outside.
-type ClientAuth string
-
-const (
-	AuthNone     ClientAuth = "none"     // does not ask
-	AuthOptional ClientAuth = "optional" // asks, and answers without
-	AuthRequired ClientAuth = "required" // asks, and refuses without: by an alert or by 400, 401, 403, 421, 495 or 496
-)
-
-// ClientAuth tells from the own connection without a certificate.
-func (o *Own) ClientAuth() ClientAuth {
-	if !o.Facts.Asked || o.Failure == wire.NoProtocol {
-		return AuthNone // what a site wants of another protocol is seen there
-	}
-	if o.Failure == wire.Timeout {
-		return AuthOptional // silence refuses nothing
-	}
-	if o.Failure != "" {
-		return AuthRequired
-	}
-	if len(o.Plain) == 0 {
-		return AuthRequired
-	}
-	switch a := o.Plain[0]; {
-	case a.Failure == wire.Alert || a.Failure == wire.Closed || a.Failure == wire.Reset:
-		return AuthRequired
-	case slices.Contains([]int{400, 401, 403, 421, 495, 496}, a.Status):
-		return AuthRequired
-	}
-	return AuthOptional
-}
-
-// Protected reports whether the host refuses its own connection for want of a client certificate, over any protocol.
-func (h *Host) Protected() bool {
-	for _, o := range h.Own {
-		if o.ClientAuth() == AuthRequired {
-			return true
-		}
-	}
-	return false
 }
 
 // Asks reports whether it asks for a client certificate, over any protocol.

@@ -133,6 +133,9 @@ func (j *judge) own(h *Host) {
 		}
 		if protected && o.ClientAuth() != AuthRequired && success(&a) && j.entry(h, o, &a) {
 			j.find(e, Bypass, Critical)
+		} else if h.perhaps() && o.ClientAuth() != AuthUnclear && success(&a) && j.entry(h, o, &a) {
+			e.content = OfUnsure
+			j.unsure(&e, h.Name()+" (its own)")
 		}
 	}
 }
@@ -255,6 +258,8 @@ func (j *judge) pair(x *Observation, ask *Ask, reply *Reply, p *Pair) {
 		facts: reply.Facts, reply: a, content: p.Content, coalescible: p.Coalescible, covered: p.Covered, shown: x.Certificate}
 	locked := ask.Host.Protected() && !entitled(reply.Facts, false, ask.Host)
 	switch {
+	case a.Fallback():
+		p.Outcome = Refused // clients come back on a connection of another protocol
 	case a.OK() && a.Status == 421:
 		p.Outcome = Refused
 		j.refused(x, ask, reply, p, e, locked)
@@ -285,7 +290,7 @@ func (j *judge) servedPair(p *Pair, e evidence, locked bool) {
 	case locked && (p.Content == OfHost || j.unknown(&e)):
 		p.Outcome = Open
 		j.find(e, Bypass, Critical)
-	case p.Content == OfUnsure, locked && p.Content == OfNobody && (!success(e.reply) || j.stranger(&e) == Unsure):
+	case p.Content == OfUnsure, e.host.perhaps() && success(e.reply) && p.Content == OfNobody && j.stranger(&e) != Same, locked && p.Content == OfNobody && (!success(e.reply) || j.stranger(&e) == Unsure):
 		p.Outcome = CannotTell
 	case !p.Covered:
 		p.Outcome = NotCovered
@@ -309,12 +314,15 @@ func (j *judge) servedPair(p *Pair, e evidence, locked bool) {
 // failedPair judges an answer that is an error, or none.
 func (j *judge) failedPair(p *Pair, e evidence, locked bool) {
 	own := e.host.own(e.protocol)
+	alike := e.host.late() || e.facts.Asked && e.facts.Issuers == own.Facts.Issuers // whoever has no certificate is no better off on an own connection
 	good, known := own.Plain.Good()
 	switch {
 	case e.reply.Failure == wire.Timeout || e.reply.Status == 429 || e.reply.Status == 503: // later it may be another one
 		p.Outcome = CannotTell
-	case !locked && known && good.Status == e.reply.Status && (p.Content == OfHost || p.Content == OfBoth):
+	case (!locked || alike) && known && good.Status == e.reply.Status && (p.Content == OfHost || p.Content == OfBoth):
 		p.Outcome = Served // the host's own error
+	case e.host.late() && e.reply.Failure == wire.Alert:
+		p.Outcome = CannotTell // it asked for a certificate, as on a connection of its own
 	case !locked && (!known || good.Status >= 400 && good.Status == e.reply.Status):
 		p.Outcome = CannotTell
 	default:
@@ -352,8 +360,8 @@ func (j *judge) resume(x *Observation) {
 	a := &reply.Answer
 	e := evidence{check: x.Check, protocol: x.Protocol, address: x.Address, from: x.Session, host: ask.Host, request: ask.Request, facts: reply.Facts,
 		reply: a, content: content(a, x.Session, ask.Host, x.Protocol), covered: ask.Covered, shown: x.Certificate, resumed: true}
-	if ask.Host.Protected() && !entitled(reply.Facts, x.Certificate, ask.Host) {
-		if j.unknown(&e) || served(a) && e.content == OfHost {
+	if ask.Host.guarded() && !entitled(reply.Facts, x.Certificate, ask.Host) {
+		if ask.Host.Protected() && (j.unknown(&e) || served(a) && e.content == OfHost) {
 			j.find(e, Bypass, Critical)
 		} else {
 			j.doubt(&e, Different, "a session of "+x.Session.Name())
@@ -389,9 +397,9 @@ func (j *judge) sni(x *Observation) {
 		e.content = content(a, nil, ask.Host, x.Protocol)
 		e.covered = Covers(e.facts.Leaf(), ask.Host.Target)
 		switch {
-		case ask.Host.Protected():
+		case ask.Host.guarded():
 			others := j.likeOthers(a, ask.Host, x.Protocol)
-			if success(a) && e.content == OfHost || j.unknown(&e) && others == Different {
+			if ask.Host.Protected() && (success(a) && e.content == OfHost || j.unknown(&e) && others == Different) {
 				j.find(e, Bypass, Critical)
 			} else {
 				j.doubt(&e, others, oddConnection(x.From, x.Kind))
@@ -428,12 +436,20 @@ func oddConnection(from *Host, kind Kind) string {
 	return or(nameOf(from), "nobody") + " (" + strings.ReplaceAll(string(kind), "-", " ") + ")"
 }
 
-// doubt keeps an answer of a protected host that was no finding as a pair that is unsure, if it may be that host's content all the same:
-// others is how like it is to that of hosts who are not asked.
+// doubt keeps an answer of a host that is or may be protected, and that was no finding, as a pair that is unsure, if it may be that host's
+// content all the same: others is how like it is to that of hosts who are not asked.
 func (j *judge) doubt(e *evidence, others Likeness, connection string) {
-	if !success(e.reply) || e.content != OfUnsure && (e.content != OfNobody || others == Same || others != Unsure && j.stranger(e) != Unsure) {
+	switch {
+	case !success(e.reply), e.content != OfUnsure && e.content != OfNobody:
+		return
+	case e.content == OfUnsure, others == Unsure:
+	case others == Same, j.stranger(e) == Same, j.stranger(e) == Different && !e.host.perhaps():
 		return
 	}
+	j.unsure(e, connection)
+}
+
+func (j *judge) unsure(e *evidence, connection string) {
 	j.list = append(j.list, Pair{Connection: connection, Host: e.host.Name(), Protocol: e.protocol, Address: e.address.String(), Certificate: e.shown,
 		Covered: e.covered, Reasons: []string{}, Status: e.reply.Status, Outcome: CannotTell, Content: e.content})
 }

@@ -460,3 +460,21 @@ func TestJudgeDoubt(t *testing.T) {
 		}
 	}
 }
+
+// The server is known by its Server field: that of the answer, else of the hosts' own answers, those with our certificate included.
+func TestServerOf(t *testing.T) {
+	for field, want := range map[string]string{
+		"nginx/1.22.1": "nginx", "openresty": "nginx", "Apache": "apache", "Apache/2.4.71 (Debian) OpenSSL/3.0.22": "apache", "Caddy": "caddy",
+		"Apache-Coyote/1.1": "", "Apache Tomcat/9.0": "", "ATS/9.2.9": "", "h2o/2.2.5": "", "": "",
+	} {
+		w := newWorld(t)
+		a := page(200, "", "server", field)
+		if got := serverOf(&evidence{reply: &a}); got != want {
+			t.Errorf("%q: %q, want %q", field, got, want)
+		}
+		w.staff.Own[wire.H2].Shown = twice(a)
+		if got := serverOf(&evidence{from: w.staff, reply: &wire.Answer{}}); got != want {
+			t.Errorf("%q with our certificate: %q, want %q", field, got, want)
+		}
+	}
+}

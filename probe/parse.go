@@ -14,7 +14,7 @@ func (j *judge) parse(x *Observation) {
 		}
 		host := ask.Host
 		e := evidence{check: x.Check, kind: ask.Kind, protocol: x.Protocol, address: x.Address, from: x.From, host: host, request: ask.Request,
-			facts: reply.Facts, reply: &reply.Answer}
+			facts: reply.Facts, reply: &reply.Answer, shown: x.Certificate}
 		if ask.Kind == OptionsStar && i > 0 && reply.Failure != "" && reply.Failure == x.Replies[i-1].Failure {
 			continue // as the plain request before: the server has gone away
 		}
@@ -27,12 +27,12 @@ func (j *judge) parse(x *Observation) {
 		if reply.Status == 421 {
 			j.hygiene(e, reply)
 		}
-		locked := ambiguous(ask.Kind) && host != nil && host.Protected()
-		if locked && (success(e.reply) && e.content == OfHost || j.unknown(&e)) {
+		guarded := ambiguous(ask.Kind) && host != nil && host.guarded() && !entitled(reply.Facts, false, host)
+		if guarded && host.Protected() && (success(e.reply) && e.content == OfHost || j.unknown(&e)) {
 			j.find(e, Bypass, Critical)
 			continue
 		}
-		if locked {
+		if guarded {
 			j.doubt(&e, Different, oddConnection(x.From, ask.Kind))
 		}
 		if id, severity := parsed(ask.Kind, &e); id != "" {

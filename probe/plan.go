@@ -154,7 +154,7 @@ func (pl *planner) reuse(proto wire.Protocol) {
 				if shown && !b.Asks() && a.ClientAuth(proto) != AuthRequired {
 					continue // tried without the certificate already
 				}
-				if !ask.Coalescible && !b.Protected() {
+				if !ask.Coalescible && !b.guarded() {
 					key := [2]string{certificateKey(a), certificateKey(b)}
 					if sampled[key] {
 						continue
@@ -235,16 +235,16 @@ func (pl *planner) resume(proto wire.Protocol) {
 			switch {
 			case !wanted || !slices.Contains(ask.Reasons, ByAddress):
 				continue
-			case !b.Protected() && (ask.Covered || tried[key] || proto == wire.H3):
+			case !b.guarded() && (ask.Covered || tried[key] || proto == wire.H3):
 				continue
 			}
-			tried[key] = tried[key] || !b.Protected()
+			tried[key] = tried[key] || !b.guarded()
 			for _, version := range versions {
-				if !b.Protected() && version == tls.VersionTLS13 {
+				if !b.guarded() && version == tls.VersionTLS13 {
 					continue
 				}
 				for _, shown := range []bool{false, true} {
-					if shown && (b.Accepted() || !b.Protected()) {
+					if shown && (b.Accepted() || !b.guarded()) {
 						continue // B takes our certificate anyway
 					}
 					step, ok := open(CheckResume, a, proto, shown)
@@ -272,7 +272,7 @@ func (pl *planner) names(proto wire.Protocol) {
 		}
 		var protected []Ask
 		for _, h := range place.hosts {
-			if h.Protected() && len(protected) < mostProtected {
+			if h.guarded() && len(protected) < mostProtected {
 				protected = append(protected, Ask{Kind: Plain, Host: h, Request: wire.Request{Authority: h.Name()}})
 			}
 		}
@@ -319,19 +319,25 @@ func (pl *planner) places(proto wire.Protocol) (list []place) {
 }
 
 // parse sends malformed and ambiguous authorities to each address, on a connection of the first host there that has one without a
-// client certificate. Where there is a host behind client authentication, it is who an ambiguous one names.
+// client certificate, or with ours where none has. Where there is a host behind client authentication, it is who an ambiguous one names.
 func (pl *planner) parse(proto wire.Protocol) {
 	for _, place := range pl.places(proto) {
-		for _, h := range place.hosts {
-			step, ok := open(CheckParse, h, proto, false)
-			if !ok {
-				continue
-			}
-			step.Asks = parseAsks(h, other(place.hosts, h, proto), proto, pl.Path)
+		if step := firstOpen(place.hosts, proto); step != nil {
+			step.Asks = parseAsks(step.From, other(place.hosts, step.From, proto), proto, pl.Path)
 			pl.add(step)
-			break
 		}
 	}
+}
+
+func firstOpen(hosts []*Host, proto wire.Protocol) *Step {
+	for _, shown := range []bool{false, true} {
+		for _, h := range hosts {
+			if step, ok := open(CheckParse, h, proto, shown); ok {
+				return step
+			}
+		}
+	}
+	return nil
 }
 
 // other returns whom an ambiguous request names beside h: who wants client certificates, else who is covered, else anyone; nil: nobody.
@@ -342,7 +348,7 @@ func other(hosts []*Host, h *Host, proto wire.Protocol) (best *Host) {
 		switch {
 		case b == h:
 			continue
-		case b.Protected():
+		case b.guarded():
 			r = 2
 		case Covers(h.Own[proto].Facts.Leaf(), b.Target):
 			r = 1

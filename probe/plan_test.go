@@ -116,3 +116,27 @@ func TestPlanWithCertificate(t *testing.T) {
 		t.Errorf("reuse: %s", got)
 	}
 }
+
+// Where every host wants a certificate, malformed requests go out with ours: what they open then is no bypass.
+func TestPlanAllWithCertificate(t *testing.T) {
+	w := newWorld(t)
+	copied := *w.staff.Own[wire.H2]
+	w.one.Own[wire.H2] = &copied
+	hosts := []*Host{w.one, w.staff}
+	if got := planned(Plan(hosts, h2), CheckParse); got != "" {
+		t.Errorf("without a certificate: %s", got)
+	}
+	w.one.Own[wire.H2].Shown, w.staff.Own[wire.H2].Shown = twice(page(200, "the first\n")), twice(page(200, "salaries\n"))
+	steps := slices.DeleteFunc(Plan(hosts, h2), func(s *Step) bool { return s.Check != CheckParse })
+	if len(steps) != 1 || !steps[0].Certificate {
+		t.Fatalf("%+v", steps)
+	}
+	x := &Observation{Step: steps[0], Replies: make([]Reply, len(steps[0].Asks))}
+	for i := range x.Replies {
+		x.Replies[i] = Reply{Answer: page(200, "salaries\n"), Facts: wire.Facts{Asked: true, Shown: true, Chain: w.one.Own[wire.H2].Facts.Chain}}
+	}
+	j := Judge(hosts, []*Observation{x}, h2)
+	if got := found(j); strings.Contains(got, "bypass") || !strings.Contains(got, "parse") || !strings.Contains(j.Findings[0].Sent, "with our client certificate") {
+		t.Errorf("%q, %+v", got, j.Findings[0])
+	}
+}

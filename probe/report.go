@@ -168,6 +168,8 @@ func hostReport(h *Host, o *Options, now time.Time) HostReport {
 	switch {
 	case h.Protected():
 		r.ClientAuth = AuthRequired
+	case h.perhaps():
+		r.ClientAuth = AuthUnclear
 	case h.Asks():
 		r.ClientAuth = AuthOptional
 	}

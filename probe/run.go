@@ -140,7 +140,8 @@ func (p *prober) reply(ctx context.Context, c *wire.Conn, s *Step, ask *Ask) Rep
 	if r.Path == "" {
 		r.Path = p.Path
 	}
-	reply := Reply{Answer: c.Do(ctx, &r), Facts: c.Facts}
+	reply := Reply{Answer: c.Do(ctx, &r)}
+	reply.Facts = c.Facts // a certificate may be asked for late
 	if reply.Status == 421 && s.From != nil && ask.Host != s.From && s.Check == CheckReuse && p.pacer.turn(ctx, s.Address) == nil {
 		after := c.Do(ctx, p.request(s.From.Name()))
 		reply.After = &after

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"crypto/tls"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -238,10 +239,33 @@ func (p *prober) surveyWithin(ctx context.Context, h *Host, proto wire.Protocol,
 		p.tickets.put(ticketKey{h.Target, proto, c.Facts.Version, false}, c.Ticket())
 		p.close(c)
 	}
-	if o.Facts.Asked && p.Certificate != nil {
+	if o.Facts.Asked && o.closed() && proto != wire.H3 {
+		p.listenAgain(ctx, o, d)
+	}
+	if o.late() && proto == wire.H1 {
+		d.Version = tls.VersionTLS12 // where our client can be asked late
+	}
+	if (o.Facts.Asked || o.late()) && p.Certificate != nil {
 		p.surveyShown(ctx, o, h.Target, d)
 	}
 	return o
+}
+
+// closed reports whether the connection was closed on the first request, without a word.
+func (o *Own) closed() bool {
+	return o.Failure == "" && len(o.Plain) > 0 && o.Plain[0].Failure == wire.Closed
+}
+
+// listenAgain looks why a connection was closed. Under TLS 1.3 the server says after the handshake what it thinks of the client's certificate,
+// and closes at once: the reset for the request that was under way may overtake the alert. Under TLS 1.2 the alert comes in the handshake.
+func (p *prober) listenAgain(ctx context.Context, o *Own, d wire.Dial) {
+	d.Version = tls.VersionTLS12
+	c, _, err := p.open(ctx, d)
+	if err == nil {
+		p.close(c)
+	} else if kind, name := wire.FailureOf(err); kind == wire.Alert && wantsCertificate(name) {
+		o.Plain[0].Failure, o.Plain[0].Detail = kind, name
+	}
 }
 
 // ask sends the request twice, on the same connection where that is possible.

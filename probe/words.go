@@ -3,6 +3,8 @@ package probe
 import (
 	"regexp"
 	"strings"
+
+	"github.com/usher-http/usher/probe/wire"
 )
 
 // words are what is said of a kind of finding.
@@ -110,7 +112,7 @@ func parseWords(e *evidence) words {
 	case TrailingDot:
 		return words{"The name with a dot at its end is the same host, and gets another page.", "RFC 3986 section 3.2.2", "Drop one trailing dot before hosts are compared."}
 	case Userinfo:
-		return words{"A host with userinfo before it is malformed; what is behind the @ decides here, and something else may decide elsewhere. " + disagree,
+		return words{"A host with userinfo before it is malformed, and is served: what is behind the @, what is before it, or neither may decide. " + disagree,
 			"RFC 9112 section 3.2, RFC 9113 section 8.3.1", "Answer 400 to an authority with userinfo."}
 	case EmptyHost:
 		return words{"An https URI with an empty host is invalid; here it gets some site's page.", "RFC 9110 section 4.2.2", "Answer 400 to an empty host."}
@@ -134,8 +136,8 @@ func parseWords(e *evidence) words {
 	return words{}
 }
 
-// productOf finds the product in a Server field.
-var productOf = regexp.MustCompile(`(?i)\b(nginx|apache|haproxy|caddy|envoy|traefik|openresty|lighttpd)\b`)
+// productOf finds the product in a Server field. Apache alone is httpd: Tomcat has called itself Apache-Coyote.
+var productOf = regexp.MustCompile(`(?i)\b(nginx|haproxy|caddy|envoy|traefik|openresty|lighttpd)\b|^(apache)(?:/| \(|$)`)
 
 // serverOf tells from the Server fields whose configuration may be at hand.
 func serverOf(e *evidence) string {
@@ -144,20 +146,38 @@ func serverOf(e *evidence) string {
 		field = e.reply.Field("server")
 	}
 	for _, h := range []*Host{e.from, e.host} {
-		if h == nil || field != "" {
-			continue
-		}
-		for _, o := range h.Own {
-			if a, ok := o.Plain.Good(); ok && field == "" {
-				field = a.Field("server")
-			}
+		if field == "" {
+			field = h.server()
 		}
 	}
-	found := strings.ToLower(productOf.FindString(field))
+	match := productOf.FindStringSubmatch(field)
+	if match == nil {
+		return ""
+	}
+	found := strings.ToLower(match[1] + match[2])
 	if found == "openresty" {
 		return "nginx"
 	}
 	return found
+}
+
+// server is the Server field of the host's own answers, without our certificate or with it.
+func (h *Host) server() string {
+	if h == nil {
+		return ""
+	}
+	for _, p := range []wire.Protocol{wire.H2, wire.H1, wire.H3} {
+		o := h.Own[p]
+		if o == nil {
+			continue
+		}
+		for _, list := range []Baseline{o.Plain, o.Shown} {
+			if a, ok := list.Good(); ok && a.Field("server") != "" {
+				return a.Field("server")
+			}
+		}
+	}
+	return ""
 }
 
 // Servers are those that there are snippets for.

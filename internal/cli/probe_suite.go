@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -89,6 +90,9 @@ func writePair(dir, name string, cert tls.Certificate) error {
 
 // runSuite asks a server all cases.
 func (s *session) runSuite(ctx context.Context, f probeFlags, o probe.Options) error {
+	if err := f.suiteFlags(); err != nil {
+		return err
+	}
 	address, err := suiteAddress(o.Connect)
 	if err != nil {
 		return err
@@ -115,6 +119,19 @@ func (s *session) runSuite(ctx context.Context, f probeFlags, o probe.Options) e
 	}
 	if score.Wrong+score.Dangerous > 0 {
 		return &ExitError{Code: exitFailed}
+	}
+	return nil
+}
+
+// suiteFlags refuses what the suite does not do: a page that is not written should not be looked for.
+func (f probeFlags) suiteFlags() error {
+	for name, used := range map[string]bool{"junit": *f.reports.junit != "", "sarif": *f.reports.sarif != "", "html": *f.reports.html != "",
+		"baseline": *f.reports.baseline != "", "cert": *f.cert != "", "names": *f.names != "", "from": len(*f.from) > 0, "from-cert": *f.fromCert,
+		"bulk": *f.bulk, "state": *f.state != ""} {
+		if used {
+			return usageError("leave it out; without --suite, `usher probe one.suite.test two.suite.test ...` probes the same server like any other",
+				"--%s does not go with --suite", name)
+		}
 	}
 	return nil
 }
@@ -154,50 +171,125 @@ func (s *session) suiteJSON(results []suite.Result, score suite.Score) error {
 	}{"score", score})
 }
 
-// suiteText writes a line for each case, and what was expected where it is not right.
+// suiteText writes a line for each case, and below it what was expected where it is not right.
 func (s *session) suiteText(results []suite.Result, score suite.Score) {
-	p := s.paint(s.stdout)
-	const verdicts = 3*len("over-strict") + 3*len("  ")
-	width := min(60, s.width()-verdicts)
-	t := newTable(p, []int{width, 12, 12, 12}, "case", "HTTP/1.1", "HTTP/2", "HTTP/3")
+	t := &suiteTable{w: s.stdout, palette: s.paint(s.stdout), width: s.width()}
+	fmt.Fprintln(s.stdout, t.bold(fmt.Sprintf("%-*s  %-11s  %-11s  %s", t.room(), "case", "HTTP/1.1", "HTTP/2", "HTTP/3")))
 	for len(results) > 0 {
 		n := slices.IndexFunc(results, func(r suite.Result) bool { return r.ID != results[0].ID })
 		if n < 0 {
 			n = len(results)
 		}
-		row := []any{results[0].Title, "-", "-", "-"}
+		cells := [3]string{"-", "-", "-"}
 		var asides []string
 		for i := range results[:n] {
 			r := &results[i]
-			column := 1 + slices.Index([]wire.Protocol{wire.H1, wire.H2, wire.H3}, r.Protocol)
-			row[column] = verdictWord(p, r.Verdict)
-			if aside := "got " + strings.Join(r.Answer, ", ") + "; right is " + either(r.Right) + " (" + r.RFC + ")"; !slices.Contains([]suite.Verdict{suite.Right, suite.Skipped}, r.Verdict) && !slices.Contains(asides, aside) {
+			cells[slices.Index([]wire.Protocol{wire.H1, wire.H2, wire.H3}, r.Protocol)] = verdictWord(r.Verdict)
+			if aside := suiteAside(r); r.Verdict != suite.Right && r.Verdict != suite.Skipped && !slices.Contains(asides, aside) {
 				asides = append(asides, aside)
 			}
 		}
-		t.AppendRow(row)
+		t.row(results[0].Title, cells)
 		for _, aside := range asides {
-			for line := range strings.SplitSeq(text.WrapSoft(aside, width-len("| ")), "\n") {
-				t.AppendRow([]any{p.faint("| " + strings.TrimSpace(line))}) // the table takes leading spaces away
-			}
+			t.aside(aside)
 		}
 		results = results[n:]
 	}
-	render(s.stdout, t)
-	fmt.Fprintf(s.stdout, "\n%s of 100: %d right, %d over-strict, %d wrong, %d dangerous, %d not asked.\n", p.bold(fmt.Sprintf("%d points", score.Points)),
+	fmt.Fprintf(s.stdout, "\n%s of 100: %d right, %d over-strict, %d wrong, %d dangerous, %d not asked.\n", t.bold(fmt.Sprintf("%d points", score.Points)),
 		score.Right, score.OverStrict, score.Wrong, score.Dangerous, score.Skipped)
+	if score.Dangerous > 0 {
+		fmt.Fprintln(s.stdout, "With anything dangerous there are at most 50.")
+	}
+	if score.Skipped > 0 {
+		fmt.Fprintln(s.stdout, "- is not asked: the case has no such question, or the server does not speak the protocol.")
+	}
 }
 
-func verdictWord(p palette, v suite.Verdict) string {
-	switch v {
-	case suite.Right:
-		return p.good("right")
-	case suite.OverStrict:
-		return p.warn("over-strict")
-	case suite.Wrong:
-		return p.bad("wrong")
-	case suite.Dangerous:
-		return p.bad("DANGEROUS")
+// suiteAside says what came, and what would have been right and why.
+func suiteAside(r *suite.Result) string {
+	var got, right []string
+	for _, word := range r.Answer {
+		got = append(got, suiteWord(word))
 	}
-	return p.faint("-")
+	for _, word := range r.Right {
+		right = append(right, suiteWord(word))
+	}
+	return "got " + strings.Join(got, ", ") + "; right is " + either(right) + ": " + r.Reason + " (" + r.RFC + ")"
+}
+
+// suiteWords are the words of the cases as people say them.
+var suiteWords = map[string]string{
+	"content:*": "content", "content:unknown": "content of none of the hosts", "redirect": "a redirect", "alert": "a TLS alert", "reset": "a reset", "closed": "a closed connection",
+	"resumed": "a resumed session", "no-store": "421 with no-store", "no-alt-svc": "421 without Alt-Svc", "usable": "a connection that is still of use",
+	"421, not no-store": "421 without no-store", "421, not no-alt-svc": "421 with Alt-Svc", "421, not usable": "421, and a connection of no more use",
+}
+
+func suiteWord(word string) string {
+	if said := suiteWords[word]; said != "" {
+		return said
+	}
+	if status, ok := strings.CutPrefix(word, "no 421: "); ok {
+		return status + ", no 421 to look at"
+	}
+	if host, ok := strings.CutPrefix(word, "content:"); ok {
+		return "the content of " + host
+	}
+	return word
+}
+
+func verdictWord(v suite.Verdict) string {
+	switch v {
+	case suite.Dangerous:
+		return "DANGEROUS"
+	case suite.Skipped:
+		return "-"
+	}
+	return string(v)
+}
+
+// A suiteTable has a wide column for cases and three for verdicts; asides go over the whole width.
+type suiteTable struct {
+	w io.Writer
+	palette
+	width int
+}
+
+const verdictColumn = len("over-strict") + len("  ")
+
+// room is how wide the column of cases is; the longest title has 68 letters.
+func (t *suiteTable) room() int { return min(68, t.width-3*verdictColumn) }
+
+func (t *suiteTable) row(title string, cells [3]string) {
+	room := t.room()
+	for i, line := range strings.Split(text.WrapSoft(title, room), "\n") {
+		line = strings.TrimSpace(line)
+		if i == 0 {
+			line += strings.Repeat(" ", room-len(line))
+			for j, cell := range cells {
+				line += "  " + t.verdict(cell)
+				if j < len(cells)-1 {
+					line += strings.Repeat(" ", verdictColumn-len("  ")-len(cell))
+				}
+			}
+		}
+		fmt.Fprintln(t.w, line)
+	}
+}
+
+func (t *suiteTable) verdict(word string) string {
+	switch word {
+	case string(suite.Right):
+		return t.good(word)
+	case string(suite.OverStrict):
+		return t.warn(word)
+	case string(suite.Wrong), "DANGEROUS":
+		return t.bad(word)
+	}
+	return t.faint(word)
+}
+
+func (t *suiteTable) aside(words string) {
+	for line := range strings.SplitSeq(text.WrapSoft(words, t.width-len("  | ")), "\n") {
+		fmt.Fprintln(t.w, t.faint("  | "+strings.TrimSpace(line)))
+	}
 }

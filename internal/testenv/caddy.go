@@ -2,8 +2,6 @@ package testenv
 
 import (
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 )
 
@@ -17,26 +15,12 @@ const (
 // cannot be built, or the tests are to be short, the test is skipped, or fails when [RequireVar] asks for "caddy".
 func Caddy(t testing.TB) string {
 	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(cache, "usher", "caddy-"+caddyVersion)
-	path := filepath.Join(dir, "caddy")
-	if _, err := os.Stat(path); err == nil {
-		return path
-	}
-	wanted := required(os.Getenv(RequireVar), "caddy")
-	if testing.Short() && !wanted {
+	path, there := cached(t, "caddy", caddyVersion)
+	if !there && testing.Short() && !required(os.Getenv(RequireVar), "caddy") {
 		t.Skip("Caddy takes minutes to build")
 	}
-	cmd := exec.Command("go", "install", "-trimpath", caddyPackage+"@"+caddyVersion)
-	cmd.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		if !wanted {
-			t.Skipf("Caddy cannot be built here (%s=caddy makes this a failure): %v\n%s", RequireVar, err, out)
-		}
-		t.Fatalf("build Caddy: %v\n%s", err, out)
+	if !there {
+		install(t, path, caddyPackage, caddyVersion)
 	}
 	return path
 }

@@ -126,6 +126,8 @@ func lock(a probe.ClientAuth) string {
 	switch a {
 	case probe.AuthRequired:
 		return "client certificate required"
+	case probe.AuthUnclear:
+		return "client certificate perhaps required"
 	case probe.AuthOptional:
 		return "client certificate optional"
 	}

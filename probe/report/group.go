@@ -162,6 +162,9 @@ func outcomeWords(p *probe.Pair) string {
 		}
 		return "served"
 	case probe.Refused:
+		if p.Status == 0 {
+			return "refused: comes back over another HTTP"
+		}
 		return "refused: comes back on its own connection"
 	case probe.OwnOnly:
 		return "refused: wants connections of its own"

@@ -111,6 +111,47 @@ func TestText(t *testing.T) {
 	}
 }
 
+// Where every host wants a client certificate and got none, that is said, and what to do: "no finding" would be a false comfort.
+func TestTextClosed(t *testing.T) {
+	refusal := "nothing but refusals for want of a client certificate was seen"
+	for _, test := range []struct {
+		auth          probe.ClientAuth
+		with          int
+		refused, hint bool
+	}{{probe.AuthRequired, 0, true, true}, {probe.AuthUnclear, 401, true, true}, {probe.AuthRequired, 200, false, false}, {probe.AuthOptional, 0, false, false}} {
+		r := sample()
+		r.Hosts, r.Pairs, r.Findings = r.Hosts[2:3], nil, nil
+		r.Hosts[0].ClientAuth, r.Hosts[0].Protocols[0].StatusWith = test.auth, test.with
+		r.Count()
+		var b bytes.Buffer
+		if err := Text(&b, r, Style{Width: 400}); err != nil {
+			t.Fatal(err)
+		}
+		text := b.String()
+		if strings.Contains(text, refusal) != test.refused || strings.Contains(text, "no finding") == test.refused || strings.Contains(text, "hint: --cert") != test.hint {
+			t.Errorf("%s, with %d:\n%s", test.auth, test.with, text)
+		}
+	}
+}
+
+// Servers that do not name themselves get cures in words: that there are lines for them, too, is said.
+func TestTextServerHint(t *testing.T) {
+	for _, test := range []struct {
+		finding, host string
+		want          bool
+	}{{"", "", true}, {"nginx", "", false}, {"", "h2o/2.2.5", false}} {
+		r := sample()
+		for i := range r.Findings {
+			r.Findings[i].Server = test.finding
+		}
+		r.Hosts[0].Server = test.host
+		var b bytes.Buffer
+		if err := Text(&b, r, Style{}); err != nil || strings.Contains(b.String(), "--server haproxy") != test.want {
+			t.Errorf("%+v: %v\n%s", test, err, b.String())
+		}
+	}
+}
+
 func TestCommonPort(t *testing.T) {
 	for want, names := range map[string][]string{":8443": {"a.test:8443", "b.test:8443"}, "": {"a.test:8443", "b.test"}, ":1": {"[::1]:1"}} {
 		r := new(probe.Report)

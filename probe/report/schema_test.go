@@ -42,7 +42,7 @@ var words = map[reflect.Type][]any{
 	reflect.TypeFor[probe.Outcome]():  anys(outcomes),
 	reflect.TypeFor[suite.Verdict]():  anys([]suite.Verdict{suite.Right, suite.OverStrict, suite.Wrong, suite.Dangerous, suite.Skipped}),
 	reflect.TypeFor[probe.ClientAuth](): {
-		string(probe.AuthNone), string(probe.AuthOptional), string(probe.AuthRequired),
+		string(probe.AuthNone), string(probe.AuthOptional), string(probe.AuthUnclear), string(probe.AuthRequired),
 	},
 }
 

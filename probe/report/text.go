@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -325,6 +326,8 @@ func (p *printer) summary(r *probe.Report) {
 	switch {
 	case s.Findings == 0 && s.Unreachable == s.Hosts:
 		text += p.warn("nothing could be asked")
+	case s.Findings == 0 && s.Known == 0 && s.Pairs == 0 && len(closed(r)) == s.Hosts-s.Unreachable:
+		text += p.warn("nothing but refusals for want of a client certificate was seen")
 	case s.Findings == 0 && s.Known == 0:
 		text += p.good("no finding")
 	case s.Findings == 0:
@@ -339,6 +342,31 @@ func (p *printer) summary(r *probe.Report) {
 		text += "; " + plural(s.Unreachable, "host") + " not reached"
 	}
 	p.wrap(0, 0, text+".")
+	p.hints(r)
+}
+
+// hints say what would tell more.
+func (p *printer) hints(r *probe.Report) {
+	if names := p.briefs(closed(r)); len(names) > 0 {
+		p.wrap(0, 6, "hint: --cert and --key show what is behind client authentication, and how connections of such hosts are treated: "+some(names, 3))
+	}
+	named := slices.ContainsFunc(r.Hosts, func(h probe.HostReport) bool { return h.Server != "" }) ||
+		slices.ContainsFunc(r.Findings, func(f probe.Finding) bool { return f.Server != "" })
+	if len(r.Findings) > 0 && !named {
+		p.wrap(0, 6, "hint: no answer says which server it is; --server haproxy, for one, adds lines for its configuration")
+	}
+}
+
+// closed are the hosts that refused their own connections for want of a client certificate, or may have, and were shown none that they take.
+func closed(r *probe.Report) (names []string) {
+	for i := range r.Hosts {
+		h := &r.Hosts[i]
+		opened := slices.ContainsFunc(h.Protocols, func(p probe.ProtocolReport) bool { return p.StatusWith != 0 && p.StatusWith < 400 })
+		if (h.ClientAuth == probe.AuthRequired || h.ClientAuth == probe.AuthUnclear) && h.Unreachable == "" && !opened {
+			names = append(names, h.Name)
+		}
+	}
+	return names
 }
 
 func worst(r *probe.Report) (max probe.Severity) {

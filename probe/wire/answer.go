@@ -22,6 +22,12 @@ type Answer struct {
 // OK reports whether the request was answered.
 func (a *Answer) OK() bool { return a.Failure == "" && a.Status != 0 }
 
+// Fallback reports whether the server wants to be asked over HTTP/1.1, or over HTTP/2 where it was HTTP/3: clients do that by themselves.
+func (a *Answer) Fallback() bool {
+	return a.Failure == Reset && (a.Detail == "HTTP_1_1_REQUIRED" || a.Detail == "H3_VERSION_FALLBACK") ||
+		a.Failure == Closed && (strings.HasSuffix(a.Detail, "HTTP_1_1_REQUIRED") || strings.HasSuffix(a.Detail, "H3_VERSION_FALLBACK"))
+}
+
 // Field returns the values of a field, with commas between them where there are several.
 func (a *Answer) Field(name string) string {
 	var values []string

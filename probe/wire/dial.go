@@ -3,8 +3,10 @@ package wire
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -28,6 +30,8 @@ type Facts struct {
 	Resumed bool
 	Chain   []*x509.Certificate // as presented; after a resumption those of the first handshake
 	Asked   bool                // the server asked for a client certificate
+	Issuers [32]byte            // whose certificates it asked for: SHA-256 over their names
+	Late    bool                // it asked after a request, by a renegotiation
 	Shown   bool                // and was given one
 }
 
@@ -68,6 +72,7 @@ type Conn struct {
 	limits Limits
 	shelf  *shelf
 	dead   bool
+	made   bool // the first handshake is done
 
 	tcp net.Conn
 	r   *bufio.Reader
@@ -113,6 +118,7 @@ func (c *Conn) openTCP(ctx context.Context) error {
 		t.Close()
 		return errProtocol
 	}
+	c.made = true
 	c.tcp, c.r, c.w = t, bufio.NewReader(t), bufio.NewWriter(t)
 	if c.Dial.Protocol == H2 {
 		c.h2 = newH2(c)
@@ -133,14 +139,17 @@ func (c *Conn) config() *tls.Config {
 			c.learn(state) // also where the handshake fails later on
 			return nil
 		},
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			c.Facts.Asked = true
+		GetClientCertificate: func(r *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			c.Facts.Asked, c.Facts.Late, c.Facts.Issuers = true, c.made, issuers(r.AcceptableCAs)
 			if c.Dial.Certificate == nil {
 				return &tls.Certificate{}, nil // none is shown
 			}
 			c.Facts.Shown = true
 			return c.Dial.Certificate, nil
 		},
+	}
+	if c.Dial.Protocol == H1 { // TLS 1.2 alone has it, and HTTP/2 forbids it (RFC 9113 section 9.2.1)
+		config.Renegotiation = tls.RenegotiateOnceAsClient
 	}
 	if c.Dial.Once {
 		config.ClientSessionCache, config.CurvePreferences = nil, []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}
@@ -149,6 +158,16 @@ func (c *Conn) config() *tls.Config {
 		config.MinVersion = c.Dial.Version
 	}
 	return config
+}
+
+// issuers is a digest over names, each with its length before it.
+func issuers(names [][]byte) (sum [32]byte) {
+	h := sha256.New()
+	for _, name := range names {
+		fmt.Fprintf(h, "%d:%s", len(name), name)
+	}
+	h.Sum(sum[:0])
+	return sum
 }
 
 func (c *Conn) learn(state tls.ConnectionState) {

@@ -34,7 +34,7 @@ var (
 )
 
 // TestPage opens the page of a report in Chromium: nothing is said on the console, which is where a request to anywhere would be, since the
-// page forbids them all; the filter filters; and nothing but its tables and its map is wider than a telephone.
+// page forbids them all; the filter filters; and nothing but its map is wider than a telephone, which begins with the hosts.
 func TestPage(t *testing.T) {
 	chromium := testenv.Browser(t, "chromium", "chromium-browser", "google-chrome")
 	s := naive(t)
@@ -49,11 +49,18 @@ func TestPage(t *testing.T) {
 		t.Errorf("all %s, staff.test %s, no such host %s, problems only %s, critical only %s (findings/rows/arcs)", all, staff, none, problems, critical)
 	}
 	t.Logf("findings/rows/arcs: all %s, staff.test %s, problems only %s, critical only %s", all, staff, problems, critical)
-	const room = `<script>document.title = "SEEN " + document.documentElement.scrollWidth + " " + innerWidth;</script>`
-	var wide, window int
+	const room = `<script>
+var hosts = document.querySelector("svg .frame").getBoundingClientRect();
+var tables = Array.prototype.map.call(document.querySelectorAll("table, .legend"), function (e) { return e.scrollWidth - e.clientWidth; });
+document.title = "SEEN " + [document.documentElement.scrollWidth, innerWidth, Math.max.apply(null, tables), Math.round(hosts.left), Math.round(hosts.right)].join(" ");
+</script>`
+	var wide, window, over, left, right int
 	seen := s.open(t, chromium, string(text), room, "--window-size=390,800")
-	if _, err := fmt.Sscan(seen, &wide, &window); err != nil || window > 500 || wide > window {
+	if _, err := fmt.Sscan(seen, &wide, &window, &over, &left, &right); err != nil || window > 500 || wide > window {
 		t.Errorf("on a telephone the page is %d wide in a window of %d, which scrolls to and fro (%v, %q)", wide, window, err, seen)
+	}
+	if over > 0 || left < 0 || right > window {
+		t.Errorf("on a telephone tables or the legend go %d over their width, and the hosts of the map are from %d to %d in a window of %d", over, left, right, window)
 	}
 }
 
