@@ -70,6 +70,9 @@ func (e *endpoint) connContext(ctx context.Context, client *quic.ClientInfo) (co
 	} else {
 		ctx = s.Guard.ConnContext(ctx, addresses{local: e.local, remote: client.RemoteAddr})
 	}
+	if s.ConnContext != nil {
+		ctx = s.ConnContext(ctx)
+	}
 	return withSchemes(ctx), nil
 }
 

@@ -143,6 +143,7 @@ func (l *listener) newUDP() *front {
 		TLSConfig:      g.baseTLS(),
 		QUICConfig:     &quic.Config{Tracer: l.countQUIC},
 		Listener:       l.name,
+		ConnContext:    withH3Conn,
 		MaxHeaderBytes: maxHeaderBytes,
 		HeaderTimeout:  orNever(l.timeouts.Header),
 		IdleTimeout:    orNever(l.timeouts.Idle),

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -154,7 +155,7 @@ func (s *tcpServer) survive(raw *conn) {
 
 func peerAt(raw *conn) *peer {
 	remote := raw.RemoteAddr().String()
-	return &peer{remote: remote, ip: hostOf(remote)}
+	return &peer{remote: remote, ip: hostOf(remote), lent: new(atomic.Int64)}
 }
 
 // begin serves a connection in its goroutine. The server knows it before it forgets that it was young.
