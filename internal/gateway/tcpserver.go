@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"net/http"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/usher-http/usher/internal/accesslog"
 	"github.com/usher-http/usher/internal/gateway/config"
 	"github.com/usher-http/usher/internal/h2"
 )
@@ -179,11 +181,15 @@ func (s *tcpServer) noHandshake(raw *conn, err error) {
 	}
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) && record.Conn != nil && looksLikeHTTP(record.RecordHeader) {
-		io.WriteString(record.Conn, "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"+
-			"This port speaks https: ask for the same address with https:// in front.\n")
+		s.entry.malformed(&accesslog.Line{
+			Proto: "h1", Remote: raw.RemoteAddr().String(), Status: http.StatusBadRequest, Bytes: int64(len(speaksHTTPS)), Error: "no TLS where https is spoken",
+		}, nil, time.Now())
+		io.WriteString(record.Conn, "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"+speaksHTTPS)
 	}
 	s.debug(fmt.Errorf("TLS handshake with %s: %w", raw.RemoteAddr(), err))
 }
+
+const speaksHTTPS = "This port speaks https: ask for the same address with https:// in front.\n"
 
 func looksLikeHTTP(header [5]byte) bool {
 	switch string(header[:]) {
