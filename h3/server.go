@@ -72,6 +72,8 @@ type Server struct {
 	// for panics, nothing else.
 	Logger *slog.Logger
 
+	manyYoung int // for tests; 0: defaultManyYoung
+
 	start   sync.Once
 	tls     *tls.Config
 	handler http.Handler
