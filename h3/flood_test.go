@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"github.com/usher-http/usher/internal/rawh3"
 )
 
 // A witness is a socket that counts Retry packets. Deaf, it takes no notice of what it receives, as where a forged address gets the answers.
@@ -59,9 +61,15 @@ func TestHandshakeFlood(t *testing.T) {
 	quiet := &quic.Transport{Conn: honest}
 	t.Cleanup(func() { quiet.Close() })
 	for range 2 * many {
-		if _, err := quiet.Dial(t.Context(), to, config, nil); err != nil {
+		qc, err := quiet.Dial(t.Context(), to, config, nil)
+		if err != nil {
 			t.Fatal(err)
 		}
+		c, err := rawh3.Open(qc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantStatus(t, c, "open.example", 200)
 	}
 	if n := honest.retries.Load(); n != 0 {
 		t.Fatalf("%d clients have to show their address where each handshake comes to its end", n)
