@@ -1,10 +1,13 @@
 package h3
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
+	"sync/atomic"
 
 	"github.com/quic-go/quic-go"
 )
@@ -16,6 +19,7 @@ type endpoint struct {
 	local     net.Addr
 	transport *quic.Transport
 	accepting accepter
+	young     atomic.Int64  // connections whose handshake is not complete
 	failed    chan struct{} // closed when nothing more can be accepted
 	err       error         // set before failed is closed
 }
@@ -33,6 +37,7 @@ func (s *Server) listen(pc net.PacketConn) (*endpoint, error) {
 		failed:    make(chan struct{}),
 	}
 	e.transport.ConnContext = e.connContext
+	e.transport.VerifySourceAddress = func(net.Addr) bool { return e.young.Load() >= int64(cmp.Or(s.manyYoung, defaultManyYoung)) }
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
@@ -58,6 +63,34 @@ func (s *Server) listen(pc net.PacketConn) (*endpoint, error) {
 	return e, nil
 }
 
+// defaultManyYoung is how many handshakes may be under way before further clients have to show that they receive what is sent to their address
+// (RFC 9000 section 8.1.2), which costs them a round trip: an address that is forged costs us memory and a signature, and the one who
+// forged it a datagram.
+const defaultManyYoung = 256
+
+type grownKey struct{}
+
+// count counts a connection as young until grown is called with its context, or until it ends.
+func (e *endpoint) count(ctx context.Context) context.Context {
+	e.young.Add(1)
+	grown := sync.OnceFunc(func() { e.young.Add(-1) })
+	context.AfterFunc(ctx, grown)
+	return context.WithValue(ctx, grownKey{}, grown)
+}
+
+// grown waits for the end of the handshake, which has come where there is no early data.
+func grown(qc *quic.Conn) {
+	tell, ok := qc.Context().Value(grownKey{}).(func())
+	if !ok {
+		return
+	}
+	select {
+	case <-qc.HandshakeComplete():
+	case <-qc.Context().Done():
+	}
+	tell()
+}
+
 // connContext runs for the first packet of every connection, before its handshake. With an error quic-go refuses the
 // connection (CONNECTION_REFUSED), so that clients need not wait for a time-out to go elsewhere.
 func (e *endpoint) connContext(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
@@ -70,7 +103,10 @@ func (e *endpoint) connContext(ctx context.Context, client *quic.ClientInfo) (co
 	} else {
 		ctx = s.Guard.ConnContext(ctx, addresses{local: e.local, remote: client.RemoteAddr})
 	}
-	return withSchemes(ctx), nil
+	if s.ConnContext != nil {
+		ctx = s.ConnContext(ctx)
+	}
+	return e.count(withSchemes(ctx)), nil
 }
 
 // addresses are a connection as far as Guard.ConnContext looks at it.
@@ -90,6 +126,11 @@ func (e *endpoint) accept() {
 		if err != nil {
 			e.err = fmt.Errorf("h3: %w", err)
 			return
+		}
+		if e.server.EarlyData {
+			go grown(qc)
+		} else {
+			grown(qc)
 		}
 		c := newConn(e.server, qc)
 		late := e.server.add(c)

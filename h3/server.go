@@ -49,6 +49,8 @@ type Server struct {
 	// Listener is the name of the listener in usher.Config. Empty: the listener is found by the local port, as
 	// Guard.ConnContext does.
 	Listener string
+	// ConnContext, where set, adds to the context of a new connection, from which those of the TLS handshake and of all its requests are made.
+	ConnContext func(context.Context) context.Context
 	// QUICConfig is a base too: its Tracer and GetConfigForClient are called as before. Allow0RTT is set from EarlyData.
 	// MaxIdleTimeout, where 0, is a little longer than IdleTimeout.
 	QUICConfig *quic.Config
@@ -69,6 +71,8 @@ type Server struct {
 	// Logger receives what is worth knowing of connections, at level debug, and panics of handlers. nil: slog.Default()
 	// for panics, nothing else.
 	Logger *slog.Logger
+
+	manyYoung int // for tests; 0: defaultManyYoung
 
 	start   sync.Once
 	tls     *tls.Config

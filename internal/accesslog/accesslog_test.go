@@ -46,6 +46,9 @@ func record(t time.Time, level slog.Level, l *Line) slog.Record {
 	if l.Cure != "" {
 		r.AddAttrs(slog.String("cure", l.Cure))
 	}
+	if l.Error != "" {
+		r.AddAttrs(slog.String("error", l.Error))
+	}
 	return r
 }
 
@@ -56,7 +59,7 @@ var formats = []struct {
 	handler func(*bytes.Buffer) slog.Handler
 }{
 	{"json", AppendJSON, func(b *bytes.Buffer) slog.Handler {
-		return slog.NewJSONHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug})
+		return slog.NewJSONHandler(JSONWriter(b), &slog.HandlerOptions{Level: slog.LevelDebug})
 	}},
 	{"text", AppendText, func(b *bytes.Buffer) slog.Handler {
 		return slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug})
@@ -108,6 +111,7 @@ func TestLinesAsSlog(t *testing.T) {
 		"unsecured": {SNI: "not written", HandshakeSite: "not written", Resumed: true},
 		"observed":  {WouldRefuse: "scheme_mismatch", Cure: "look for a proxy that terminates TLS and keeps the scheme"},
 		"aborted":   {Aborted: true, Upstream: "[::1]:9000", Status: 502},
+		"malformed": {Proto: "h1", Status: 400, Verdict: "malformed", Reason: "malformed_request", Error: `a field name with the byte '"'`},
 		"extremes":  {Status: math.MinInt64, Bytes: math.MinInt64, Duration: math.MinInt64},
 		"the other": {Status: math.MaxInt64, Bytes: math.MaxInt64, Duration: math.MaxInt64},
 	} {
@@ -132,7 +136,7 @@ func TestHostileStringsAsSlog(t *testing.T) {
 		l := refused
 		for _, field := range []*string{
 			&l.Listener, &l.Proto, &l.Remote, &l.Method, &l.Authority, &l.Path, &l.Verdict, &l.Reason, &l.Site, &l.SNI, &l.HandshakeSite,
-			&l.TLS, &l.Upstream, &l.WouldRefuse, &l.Cure,
+			&l.TLS, &l.Upstream, &l.WouldRefuse, &l.Cure, &l.Error,
 		} {
 			kept := *field
 			*field = s
@@ -198,7 +202,7 @@ func FuzzAsSlog(f *testing.F) {
 		l := Line{
 			Listener: a, Proto: b, Remote: c, Method: a + b, Authority: b, Path: a, Status: status, Bytes: bytes,
 			Duration: time.Duration(took), Verdict: c + a, Reason: c, Site: a, SNI: b, HandshakeSite: b + c, TLS: c, Resumed: resumed,
-			Upstream: b, Aborted: aborted, WouldRefuse: a, Cure: b + a,
+			Upstream: b, Aborted: aborted, WouldRefuse: a, Cure: b + a, Error: c + b,
 		}
 		zone := time.FixedZone("", int(took%86400))
 		wantAsSlog(t, time.Unix(0, at).In(zone), slog.Level(int8(level)), &l)

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// AppendJSON appends the line and its newline as slog.JSONHandler writes them. The time's year is one of 0 to 9999; a zero time
+// AppendJSON appends the line and its newline as slog.JSONHandler writes them behind a JSONWriter. The time's year is one of 0 to 9999; a zero time
 // is left out.
 func AppendJSON(dst []byte, t time.Time, level slog.Level, l *Line) []byte {
 	dst = append(dst, '{')
@@ -69,6 +69,10 @@ func AppendJSON(dst []byte, t time.Time, level slog.Level, l *Line) []byte {
 		dst = append(dst, `,"cure":`...)
 		dst = appendJSON(dst, l.Cure)
 	}
+	if l.Error != "" {
+		dst = append(dst, `,"error":`...)
+		dst = appendJSON(dst, l.Error)
+	}
 	return append(dst, "}\n"...)
 }
 
@@ -88,13 +92,13 @@ func appendJSON(dst []byte, s string) []byte {
 
 // plainJSON are the bytes that stand for themselves in a JSON string, whatever comes before and behind them.
 var plainJSON = func() (plain [256]bool) {
-	for c := ' '; c < utf8.RuneSelf; c++ {
+	for c := ' '; c < 0x7f; c++ {
 		plain[c] = c != '"' && c != '\\'
 	}
 	return plain
 }()
 
-// appendEscaped is for what is not plain: control characters, what ends or begins an escape, bytes that are no UTF-8, and the two
+// appendEscaped is for what is not plain: control characters, also those behind ASCII, which terminals act on; what ends or begins an escape, bytes that are no UTF-8, and the two
 // separators that JavaScript takes for the end of a line.
 func appendEscaped(dst []byte, s string) []byte {
 	const hex = "0123456789abcdef"
@@ -112,7 +116,7 @@ func appendEscaped(dst []byte, s string) []byte {
 			dst = append(dst, `\r`...)
 		case c == '\t':
 			dst = append(dst, `\t`...)
-		case c < ' ':
+		case c < ' ', c >= 0x7f && c < 0xa0:
 			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
 		case c == utf8.RuneError && size == 1:
 			dst = append(dst, `\ufffd`...)

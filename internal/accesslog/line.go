@@ -1,7 +1,7 @@
-// Package accesslog writes the lines of the access log: byte for byte what slog.JSONHandler and slog.TextHandler write for the
-// same record, so that one program reads the whole log, without a record, without reflection and without an allocation.
+// Package accesslog writes the lines of the access log: byte for byte what slog.JSONHandler, behind a [JSONWriter], and slog.TextHandler
+// write for the same record, so that one program reads the whole log, without a record, without reflection and without an allocation.
 //
-// What clients put into a line is escaped as slog escapes it: a line stays one line, and a field cannot pass for another.
+// What clients put into a line is escaped: a line stays one line, a field cannot pass for another, and no terminal acts on what it shows.
 package accesslog
 
 import "time"
@@ -34,6 +34,7 @@ type Line struct {
 	Aborted     bool
 	WouldRefuse string
 	Cure        string
+	Error       string // what was wrong with what is no request
 }
 
 // message is the msg of every line.

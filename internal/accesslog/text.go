@@ -69,6 +69,10 @@ func AppendText(dst []byte, t time.Time, level slog.Level, l *Line) []byte {
 		dst = append(dst, " cure="...)
 		dst = appendText(dst, l.Cure)
 	}
+	if l.Error != "" {
+		dst = append(dst, " error="...)
+		dst = appendText(dst, l.Error)
+	}
 	return append(dst, '\n')
 }
 

@@ -97,6 +97,7 @@ type entry struct {
 	Status        int    `json:"status"`
 	Verdict       string `json:"verdict"`
 	Reason        string `json:"reason"`
+	Error         string `json:"error"`
 	Site          string `json:"site"`
 	SNI           string `json:"sni"`
 	HandshakeSite string `json:"handshake_site"`

@@ -78,9 +78,10 @@ kept by the tests: ` + "`go test ./internal/e2e -run TestVerdicts`" + ` asks all
 the metric ` + "`usher_verdicts_total{reason,proto}`" + `; this page is compared with the list that is tested.
 
 - *421 reason*: the guard answers, and log and metric have the reason.
-- *refused by the layer below*: the gateway's HTTP/1.1 and HTTP/2 or quic-go answer before the guard sees the request, which is in neither
-  log nor metric: with 400 over HTTP/1.1, with RST_STREAM (RFC 9113 section 8.1.1) over HTTP/2, with the stream error
-  H3_MESSAGE_ERROR (RFC 9114 section 4.1.2) over HTTP/3.
+- *refused by the layer below*: the gateway's HTTP/1.1 and HTTP/2 or quic-go answer before the guard sees the request: with 400 over HTTP/1.1,
+  with RST_STREAM (RFC 9113 section 8.1.1) over HTTP/2, with the stream error H3_MESSAGE_ERROR (RFC 9114 section 4.1.2) over HTTP/3. There is no
+  verdict, so none is counted. Over HTTP/1.1 and HTTP/2 the access log has the request with the reason ` + "`malformed_request`" + `, the status (0 for a
+  stream error) and what was wrong, and ` + "`usher_malformed_requests_total{status,proto}`" + ` counts it; quic-go tells nobody of those that it refuses.
 - *cannot occur*: the test shows what comes of the nearest thing to it.
 
 `

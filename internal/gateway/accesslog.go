@@ -42,15 +42,20 @@ func (x *exchange) log(ended time.Time) {
 	if s := x.verdict.Site; s != nil {
 		line.Site = s.Name
 	}
-	if c := x.conn; c != nil && c.Secure {
-		line.SNI, line.HandshakeSite, line.TLS, line.Resumed = c.SNI, c.Site, versionWord(c.Version), c.Resumed
-	}
+	setFacts(&line, x.conn)
 	if !x.verdict.Served() {
 		line.Cure = usher.Cure(x.verdict.Reason)
 	} else if waived := usher.Observed(x.verdict, x.conn); waived != authority.OK {
 		line.WouldRefuse, line.Cure = waived.String(), usher.Cure(waived)
 	}
 	x.rules.access.write(ended, level, &line)
+}
+
+// setFacts writes what the handshake proved.
+func setFacts(l *accesslog.Line, c *authority.Conn) {
+	if c != nil && c.Secure {
+		l.SNI, l.HandshakeSite, l.TLS, l.Resumed = c.SNI, c.Site, versionWord(c.Version), c.Resumed
+	}
 }
 
 func versionWord(v uint16) string {

@@ -15,8 +15,8 @@ type budget struct{ held, lent atomic.Int64 }
 const (
 	maxHeld = 256 << 20
 	maxLent = 256 << 20
-	// What clients of HTTP/2 have not taken of their answers, over all connections: beyond lessUnsent each connection may keep less, and
-	// beyond mostUnsent a connection on which something waits already gets no further answers.
+	// What clients of HTTP/2 and HTTP/3 have not taken of their answers, over all connections: beyond lessUnsent each connection may keep
+	// less, and beyond mostUnsent a connection on which something waits already gets no further answers.
 	lessUnsent = 128 << 20
 	mostUnsent = 512 << 20
 	// How often a connection that is held back looks again.
@@ -38,7 +38,7 @@ func (b *budget) lend(p *peer, n int64) bool {
 		return true
 	}
 	others := p.lent.Add(n) - n
-	if b.lent.Add(n) <= maxLent || others == 0 && !p.passing {
+	if b.lent.Add(n) <= maxLent || others == 0 {
 		return true
 	}
 	b.giveBack(p, n)

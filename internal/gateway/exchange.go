@@ -57,8 +57,7 @@ type peer struct {
 	ip     string
 	// certificate is the leaf that was verified under the site's CAs, as Client-Cert has it (RFC 9440); empty: none.
 	certificate string
-	lent        atomic.Int64 // see budget
-	passing     bool         // it is told for one request: the connection may have others
+	lent        *atomic.Int64 // of the connection; see budget
 }
 
 // cancel says that nobody waits for the answer any more. It may be called from any goroutine as long as the exchange lasts.
@@ -197,15 +196,36 @@ const littleContent = 4 << 10
 // room is how large the next piece of an answer of so much content (-1: unknown) may be that is read into a buffer, so that no buffer is
 // needed while nobody takes what is in it.
 func (x *exchange) room(length int64) (int, error) {
-	most := len(buffer{})
-	if out, ok := x.out.(roomy); ok && (length < 0 || length > littleContent) {
-		n, err := out.Room()
-		return min(n, most), err
+	if 0 <= length && length <= littleContent {
+		return littleContent, nil
 	}
-	return most, nil
+	if out, ok := x.out.(roomy); ok {
+		n, err := out.Room()
+		return min(n, largeBuffer), err
+	}
+	return largeBuffer, nil
 }
 
-// A buffer is for copying content.
-type buffer [64 << 10]byte
+// Buffers are for copying content: of two sizes, so that a little of it does not take up much.
+const largeBuffer, littleBuffer = 64 << 10, littleContent
 
-var buffers = sync.Pool{New: func() any { return new(buffer) }}
+var (
+	largeBuffers  = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
+	littleBuffers = sync.Pool{New: func() any { return new([littleBuffer]byte) }}
+)
+
+// borrow returns a buffer of n bytes, at most largeBuffer. It goes back by putBack.
+func borrow(n int) []byte {
+	if n <= littleBuffer {
+		return littleBuffers.Get().(*[littleBuffer]byte)[:n]
+	}
+	return largeBuffers.Get().(*[largeBuffer]byte)[:n]
+}
+
+func putBack(buf []byte) {
+	if cap(buf) == littleBuffer {
+		littleBuffers.Put((*[littleBuffer]byte)(buf[:littleBuffer]))
+		return
+	}
+	largeBuffers.Put((*[largeBuffer]byte)(buf[:largeBuffer]))
+}

@@ -50,7 +50,7 @@ type Gateway struct {
 	flights flights
 	crew    crew
 	budget  budget
-	unsent  h2.Account // what clients of HTTP/2 have not taken of their answers
+	unsent  h2.Account // what clients of HTTP/2 and HTTP/3 have not taken of their answers
 
 	// hard ends what the drain time-out cuts: it is the parent of every request's context.
 	hard    context.Context

@@ -209,10 +209,10 @@ func (b *h1body) drain() bool {
 	}
 	b.stopped.Store(false)
 	b.until = time.Now().Add(drainFor)
-	buf := buffers.Get().(*buffer)
-	defer buffers.Put(buf)
+	buf := borrow(largeBuffer)
+	defer putBack(buf)
 	for sum := 0; sum <= drainSize; {
-		n, err := b.Read(buf[:])
+		n, err := b.Read(buf)
 		if err != nil {
 			return err == io.EOF
 		}

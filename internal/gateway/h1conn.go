@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/usher-http/usher"
+	"github.com/usher-http/usher/internal/accesslog"
 	"github.com/usher-http/usher/internal/http1"
 )
 
@@ -154,13 +155,13 @@ func (c *h1conn) next() bool {
 		}
 		if n > 0 && err == nil {
 			err = c.rq.parse(c.in[c.r : c.r+n])
-			c.r += n
 		}
 		if err != nil {
 			c.refuse(err)
 			return false
 		}
 		if n > 0 {
+			c.r += n
 			c.empty = false
 			return true
 		}
@@ -356,7 +357,7 @@ func (c *h1conn) linger() {
 	io.Copy(io.Discard, c.raw.Conn)
 }
 
-// refuse answers bytes that are no good request, and ends the connection: nobody knows where another one would begin.
+// refuse answers bytes that are no good request, which begin at c.r, and ends the connection: nobody knows where another one would begin.
 func (c *h1conn) refuse(err error) {
 	status := http.StatusBadRequest
 	if wrong := (*http1.Error)(nil); errors.As(err, &wrong) {
@@ -364,6 +365,10 @@ func (c *h1conn) refuse(err error) {
 	}
 	c.server.debug(fmt.Errorf("HTTP/1.1 from %s: %w", c.client.remote, err))
 	text := strconv.Itoa(status) + " " + phraseOf(status)
+	method, path := http1.RequestLine(c.in[c.r:c.w])
+	c.server.entry.malformed(&accesslog.Line{
+		Proto: "h1", Remote: c.client.remote, Method: method, Path: path, Status: status, Bytes: int64(len(text) + 1), Error: err.Error(),
+	}, c.facts, c.heard)
 	b := http1.AppendStatusLine(nil, status, phraseOf(status))
 	b = http1.AppendField(b, "content-type", "text/plain; charset=utf-8")
 	b = http1.AppendLength(b, int64(len(text)+1))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/usher-http/usher"
 	"github.com/usher-http/usher/internal/h2"
+	"github.com/usher-http/usher/internal/http1"
 	"github.com/usher-http/usher/internal/message"
 )
 
@@ -335,7 +336,7 @@ const maxRunning = 2 * maxStreams
 // TooLarge answers a request whose header section is too long to be known.
 func (c *h2conn) TooLarge(st *h2.Stream) {
 	const status = 431
-	c.server.gateway.metrics.request(status, "h2", 0)
+	c.malformed(status, new(message.Request), http1.ErrTooLarge.Error())
 	st.Respond(status, message.Fields{{Name: "content-length", Value: "0"}, {Name: "cache-control", Value: "no-store"},
 		{Name: "date", Value: httpDate(time.Now())}}, true)
 	st.Discard()

@@ -73,19 +73,19 @@ func (w *handlerWriter) Write(p []byte) (int, error) {
 func (w *handlerWriter) ReadFrom(src io.Reader) (sum int64, err error) {
 	w.WriteHeader(http.StatusOK)
 	for w.err == nil {
-		most := len(buffer{})
+		most := largeBuffer
 		if !w.bare {
 			if most, w.err = w.x.room(-1); w.err != nil {
 				break
 			}
 		}
-		buf := buffers.Get().(*buffer)
-		n, err := src.Read(buf[:most])
+		buf := borrow(most)
+		n, err := src.Read(buf)
 		if n > 0 {
 			sum += int64(n)
 			w.Write(buf[:n])
 		}
-		buffers.Put(buf)
+		putBack(buf)
 		if err == io.EOF {
 			break
 		}

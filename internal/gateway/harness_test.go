@@ -237,6 +237,14 @@ func (l *logLines) text() string {
 	return l.raw.String()
 }
 
+// forget has wait, count and text look at what comes from now on.
+func (l *logLines) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = nil
+	l.raw.Reset()
+}
+
 // wait returns the first line whose fields are as wanted, given as name, value, name, value.
 func (l *logLines) wait(t *testing.T, want ...string) map[string]any {
 	t.Helper()

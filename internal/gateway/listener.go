@@ -141,8 +141,9 @@ func (l *listener) newUDP() *front {
 		Guard:          g.guard,
 		Unguarded:      &entry{g, l.door},
 		TLSConfig:      g.baseTLS(),
-		QUICConfig:     &quic.Config{Tracer: l.countQUIC},
+		QUICConfig:     l.quicConfig(),
 		Listener:       l.name,
+		ConnContext:    withH3Conn,
 		MaxHeaderBytes: maxHeaderBytes,
 		HeaderTimeout:  orNever(l.timeouts.Header),
 		IdleTimeout:    orNever(l.timeouts.Idle),
@@ -155,6 +156,25 @@ func (l *listener) newUDP() *front {
 		close:    func() { srv.Close() },
 	}
 }
+
+// quicConfig bounds what a client may send ahead that nobody reads as HTTP/2 does: quic-go's windows grow to 6 and 15 MiB otherwise. A
+// client has three streams of its own in one direction (RFC 9114 section 6.2), and a few that mean nothing.
+func (l *listener) quicConfig() *quic.Config {
+	return &quic.Config{
+		Tracer:                         l.countQUIC,
+		InitialStreamReceiveWindow:     h3StreamWindow,
+		MaxStreamReceiveWindow:         h3StreamWindow,
+		InitialConnectionReceiveWindow: h3ConnWindow,
+		MaxConnectionReceiveWindow:     h3ConnWindow,
+		MaxIncomingStreams:             h3Streams,
+		MaxIncomingUniStreams:          h3UniStreams,
+	}
+}
+
+const (
+	h3StreamWindow, h3ConnWindow = 256 << 10, 1 << 20
+	h3Streams, h3UniStreams      = 100, 16
+)
 
 // countQUIC counts a connection as long as its context lasts. It traces nothing.
 func (l *listener) countQUIC(connection context.Context, _ bool, _ quic.ConnectionID) qlogwriter.Trace {

@@ -89,7 +89,7 @@ func newLogger(w io.Writer, c config.Log) *slog.Logger {
 	if c.Format == "text" {
 		return slog.New(slog.NewTextHandler(w, o))
 	}
-	return slog.New(slog.NewJSONHandler(w, o))
+	return slog.New(slog.NewJSONHandler(accesslog.JSONWriter(w), o))
 }
 
 // serverLog returns what net/http writes its complaints to. They are about single clients (bytes that are no TLS, broken

@@ -23,6 +23,7 @@ type metrics struct {
 	handshakes      *prometheus.CounterVec
 	handshakeErrors prometheus.Counter
 	requests        *series[prometheus.Counter]
+	malformed       *series[prometheus.Counter]
 	duration        *series[prometheus.Observer]
 	connections     *prometheus.GaugeVec
 	misdirected     prometheus.Counter
@@ -39,6 +40,8 @@ func newMetrics(version string) *metrics {
 	verdicts := counters("usher_verdicts_total", "Requests by the reason of their verdict.", "reason", "proto")
 	observed := counters("usher_would_refuse_total", "Requests that observe mode served and enforce mode would refuse.", "reason", "proto")
 	requests := counters("usher_requests_total", "Requests by status. 499: the client went away first.", "status", "proto")
+	malformed := counters("usher_malformed_requests_total",
+		"Requests that were refused before anything was decided, by status. 0: with a stream error.", "status", "proto")
 	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "usher_request_duration_seconds",
 		Help: "From the request's header section to the end of the response.", Buckets: prometheus.DefBuckets}, []string{"proto"})
 	m := &metrics{
@@ -46,6 +49,7 @@ func newMetrics(version string) *metrics {
 		verdicts:   byReason(verdicts),
 		observed:   byReason(observed),
 		requests:   byStatus(requests),
+		malformed:  byStatus(malformed),
 		duration:   byProto(duration),
 		handshakes: counters("usher_handshakes_total", "TLS and QUIC handshakes that succeeded.", "resumed", "proto"),
 		handshakeErrors: prometheus.NewCounter(prometheus.CounterOpts{Name: "usher_handshake_errors_total",
@@ -61,7 +65,7 @@ func newMetrics(version string) *metrics {
 	}
 	build := gauges("usher_build_info", "1.", "version", "goversion")
 	build.WithLabelValues(version, runtime.Version()).Set(1)
-	m.registry.MustRegister(verdicts, observed, requests, duration, m.handshakes, m.handshakeErrors, m.connections,
+	m.registry.MustRegister(verdicts, observed, requests, malformed, duration, m.handshakes, m.handshakeErrors, m.connections,
 		m.misdirected, m.upstreamErrors, m.reloads, m.lastReload, m.notAfter, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.reloads.WithLabelValues("ok")

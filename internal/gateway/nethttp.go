@@ -19,9 +19,11 @@ import (
 func (e *entry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.gateway.flights.begin()
 	defer e.gateway.flights.end()
-	h := &httpExchange{w: w, r: r}
+	h := &httpExchange{w: w, r: r, c: h3connOf(r)}
+	h.c.running.Add(1)
+	defer h.c.running.Add(-1)
 	x := &h.exchange
-	x.entry, x.rules, x.out, x.client, x.started = e, e.gateway.rules.Load(), h, peerOf(r), time.Now()
+	x.entry, x.rules, x.out, x.client, x.started = e, e.gateway.rules.Load(), h, h.c.peer(r), time.Now()
 	x.proto = protoOf(r)
 	x.request = h.read(x.rules.timeouts.Body)
 	h.stall = x.rules.timeouts.Idle
@@ -42,6 +44,10 @@ func (e *entry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.fail(http.StatusBadRequest)
 		return
 	}
+	if e.gateway.unsent.Full() && h.c.running.Load() > 1 {
+		x.fail(http.StatusServiceUnavailable) // the client has to take what it was answered before it is answered more
+		return
+	}
 	if at.action.waits() {
 		// The context ends when the stream is reset.
 		stop := context.AfterFunc(r.Context(), x.cancel)
@@ -55,6 +61,8 @@ type httpExchange struct {
 	exchange
 	w       http.ResponseWriter
 	r       *http.Request
+	c       *h3conn
+	piece   int           // room for a piece of the answer that was taken of the connection's
 	stall   time.Duration // how long a write may wait for the client; 0: for ever
 	stalled *time.Timer
 	asked   message.Request
@@ -64,8 +72,12 @@ type httpExchange struct {
 	malformed bool
 }
 
-// close is the end of the request: nobody reads its content from here on.
+// close is the end of the request: nobody reads its content from here on. What quic-go still has to write of the answer is limited, too.
 func (h *httpExchange) close() {
+	h.giveBack()
+	if h.stall > 0 && !h.aborted {
+		http.NewResponseController(h.w).SetWriteDeadline(time.Now().Add(h.stall))
+	}
 	if h.body != nil {
 		h.body.Close()
 	}
@@ -178,14 +190,6 @@ func wellFormed(f message.Fields) bool {
 	return true
 }
 
-func peerOf(r *http.Request) *peer {
-	p := &peer{remote: r.RemoteAddr, ip: hostOf(r.RemoteAddr), passing: true}
-	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 && len(r.TLS.PeerCertificates) > 0 {
-		p.certificate = clientCertificate(r.TLS.PeerCertificates[0].Raw)
-	}
-	return p
-}
-
 // clientCertificate is a certificate as Client-Cert has it (RFC 9440 section 2.1).
 func clientCertificate(der []byte) string { return ":" + base64.StdEncoding.EncodeToString(der) + ":" }
 
@@ -207,7 +211,9 @@ func (h *httpExchange) header(f message.Fields) http.Header {
 
 func (h *httpExchange) Inform(status int, f message.Fields) error {
 	out := h.header(f)
+	h.limitWrite()
 	h.w.WriteHeader(status)
+	h.written()
 	closing := out["Connection"]
 	clear(out)
 	if closing != nil {
@@ -227,14 +233,11 @@ func (h *httpExchange) Respond(status int, f message.Fields, end bool) error {
 
 func (h *httpExchange) Write(p []byte) (int, error) {
 	h.limitWrite()
-	n, err := h.w.Write(p)
-	if h.stalled != nil {
-		h.stalled.Stop()
-	}
-	return n, err
+	defer h.written()
+	return h.w.Write(p)
 }
 
-// limitWrite limits how long a stream of HTTP/3 may wait for its client, whose flow control could keep it for ever on a connection
+// limitWrite limits, until written is called, how long a stream of HTTP/3 may wait for its client, whose flow control could keep it for ever on a connection
 // that is well.
 func (h *httpExchange) limitWrite() {
 	switch {
@@ -247,7 +250,17 @@ func (h *httpExchange) limitWrite() {
 	}
 }
 
-func (h *httpExchange) Flush() error { return http.NewResponseController(h.w).Flush() }
+func (h *httpExchange) written() {
+	if h.stalled != nil {
+		h.stalled.Stop()
+	}
+}
+
+func (h *httpExchange) Flush() error {
+	h.limitWrite()
+	defer h.written()
+	return http.NewResponseController(h.w).Flush()
+}
 
 func (h *httpExchange) Finish(trailers message.Fields) error {
 	out := h.w.Header()

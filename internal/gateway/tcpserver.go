@@ -8,13 +8,16 @@ import (
 	"io"
 	"maps"
 	"net"
+	"net/http"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/usher-http/usher/internal/accesslog"
 	"github.com/usher-http/usher/internal/gateway/config"
 	"github.com/usher-http/usher/internal/h2"
 )
@@ -154,7 +157,7 @@ func (s *tcpServer) survive(raw *conn) {
 
 func peerAt(raw *conn) *peer {
 	remote := raw.RemoteAddr().String()
-	return &peer{remote: remote, ip: hostOf(remote)}
+	return &peer{remote: remote, ip: hostOf(remote), lent: new(atomic.Int64)}
 }
 
 // begin serves a connection in its goroutine. The server knows it before it forgets that it was young.
@@ -178,11 +181,15 @@ func (s *tcpServer) noHandshake(raw *conn, err error) {
 	}
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) && record.Conn != nil && looksLikeHTTP(record.RecordHeader) {
-		io.WriteString(record.Conn, "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"+
-			"This port speaks https: ask for the same address with https:// in front.\n")
+		s.entry.malformed(&accesslog.Line{
+			Proto: "h1", Remote: raw.RemoteAddr().String(), Status: http.StatusBadRequest, Bytes: int64(len(speaksHTTPS)), Error: "no TLS where https is spoken",
+		}, nil, time.Now())
+		io.WriteString(record.Conn, "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"+speaksHTTPS)
 	}
 	s.debug(fmt.Errorf("TLS handshake with %s: %w", raw.RemoteAddr(), err))
 }
+
+const speaksHTTPS = "This port speaks https: ask for the same address with https:// in front.\n"
 
 func looksLikeHTTP(header [5]byte) bool {
 	switch string(header[:]) {

@@ -122,12 +122,12 @@ func (x *exchange) pass(res *proxy.Response) {
 			x.aborted = true
 			return
 		}
-		buf := buffers.Get().(*buffer)
-		n, err := res.Read(buf[:most])
+		buf := borrow(most)
+		n, err := res.Read(buf)
 		if n > 0 && x.write(buf[:n]) != nil {
 			x.aborted = true
 		}
-		buffers.Put(buf)
+		putBack(buf)
 		if x.aborted {
 			return
 		}

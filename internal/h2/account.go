@@ -2,8 +2,8 @@ package h2
 
 import "sync/atomic"
 
-// An Account counts what the sessions that share it keep of content that their clients have not taken, in bytes of memory. Counting and
-// asking are safe for concurrent use.
+// An Account counts what the sessions that share it keep of content that their clients have not taken, in bytes of memory, and what others
+// who share it keep. Counting and asking are safe for concurrent use.
 type Account struct {
 	Soft int64 // beyond it each session keeps less; 0: no limit
 	Hard int64 // beyond it the account is full, which is for those who drive sessions to know; 0: no limit
@@ -19,18 +19,20 @@ func (a *Account) Kept() int64 { return a.kept.Load() }
 // Full reports whether that is more than Hard.
 func (a *Account) Full() bool { return a.Hard > 0 && a.kept.Load() > a.Hard }
 
-func (a *Account) add(n int) {
+// Add counts n bytes that are kept, or are not any more, where n is negative.
+func (a *Account) Add(n int) {
 	if a != nil && n != 0 {
 		a.kept.Add(int64(n))
 	}
 }
 
-func (a *Account) exceeded() bool { return a != nil && a.Soft > 0 && a.kept.Load() > a.Soft }
+// Exceeded reports whether that is more than Soft.
+func (a *Account) Exceeded() bool { return a != nil && a.Soft > 0 && a.kept.Load() > a.Soft }
 
 // keep counts n bytes that are kept, or are not any more, where n is negative.
 func (q *schedule) keep(n int) {
 	q.held += n
-	q.account.add(n)
+	q.account.Add(n)
 }
 
 // Kept returns how much memory is taken by content that the client has not taken yet.

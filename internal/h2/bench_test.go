@@ -52,12 +52,13 @@ func (r *responder) Request(st *Stream, _ *message.Request) {
 	st.Close(nil)
 	st.Release()
 }
-func (*responder) TooLarge(*Stream)            {}
-func (*responder) Data(*Stream, []byte)        {}
-func (*responder) End(*Stream, message.Fields) {}
-func (*responder) Reset(*Stream)               {}
-func (*responder) Writable(*Stream)            {}
-func (*responder) Pong()                       {}
+func (*responder) TooLarge(*Stream)                   {}
+func (*responder) Malformed(*message.Request, string) {}
+func (*responder) Data(*Stream, []byte)               {}
+func (*responder) End(*Stream, message.Fields)        {}
+func (*responder) Reset(*Stream)                      {}
+func (*responder) Writable(*Stream)                   {}
+func (*responder) Pong()                              {}
 
 // benchmarkGet answers requests that a client with a warm table sends, perRead of them with each read.
 func benchmarkGet(b *testing.B, pairs []string, size, perRead int) {

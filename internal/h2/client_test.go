@@ -26,12 +26,13 @@ type peer struct {
 	henc *hpack.Encoder
 	hbuf bytes.Buffer
 
-	events  []string // what the handler heard
-	streams map[uint32]*Stream
-	frames  []string // what the client read
-	bodies  map[uint32]*bytes.Buffer
-	spare   []byte
-	err     error // of Feed
+	events    []string // what the handler heard
+	malformed []string // and of malformed requests
+	streams   map[uint32]*Stream
+	frames    []string // what the client read
+	bodies    map[uint32]*bytes.Buffer
+	spare     []byte
+	err       error // of Feed
 
 	onRequest  func(st *Stream, r *message.Request)
 	onData     func(st *Stream, p []byte) // nil: consume
@@ -293,6 +294,10 @@ func (p *peer) TooLarge(st *Stream) {
 	p.streams[st.ID()] = st
 	p.event("too large %d", st.ID())
 	st.Respond(431, nil, true)
+}
+
+func (p *peer) Malformed(r *message.Request, reason string) {
+	p.malformed = append(p.malformed, fmt.Sprintf("%s %s: %s", r.Method, r.Target, reason))
 }
 
 func (p *peer) Data(st *Stream, b []byte) {

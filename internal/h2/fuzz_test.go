@@ -302,6 +302,8 @@ func (c *chaos) Request(st *Stream, r *message.Request) {
 
 func (c *chaos) TooLarge(st *Stream) { st.Respond(431, nil, true); st.Release() }
 
+func (c *chaos) Malformed(*message.Request, string) {}
+
 func (c *chaos) Data(st *Stream, p []byte) {
 	c.order.event(st, "data", "request", "data")
 	if c.d.roll(4) == 0 {
@@ -357,6 +359,8 @@ func (l *listener) TooLarge(st *Stream) {
 	l.event("too large %d", st.ID())
 	st.Respond(431, nil, true)
 }
+
+func (l *listener) Malformed(_ *message.Request, reason string) { l.event("malformed: %s", reason) }
 
 func (l *listener) Data(st *Stream, p []byte) {
 	if l.data != st {

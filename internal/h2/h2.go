@@ -55,6 +55,9 @@ type Handler interface {
 	// TooLarge says that a header section exceeds MaxHeaderBytes. Nothing of the request is known; the answer is a 431. Content
 	// is thrown away.
 	TooLarge(st *Stream)
+	// Malformed says that a request was refused with a stream error (RFC 9113 section 8.1.1), and why. r is what was read of it, valid
+	// during the call; nothing of it was checked.
+	Malformed(r *message.Request, reason string)
 	// Data brings content. p is valid during the call. Flow control is given back by Stream.Consume, not by itself.
 	Data(st *Stream, p []byte)
 	// End says that the content is complete, where the Length of the request was not 0.

@@ -1,5 +1,7 @@
 package h2
 
+import "github.com/usher-http/usher/internal/message"
+
 // A block is the field block of a header section that is spread over several frames (RFC 9113 section 4.3). It is decoded when it
 // is complete, so that what it costs does not depend on how it was cut.
 type block struct {
@@ -109,6 +111,7 @@ func (s *Session) onSection(id uint32, fragments []byte, end, fault bool) *ConnE
 func (s *Session) turnAway(id uint32, fault bool) *ConnError {
 	s.closed.add(id, true)
 	if fault {
+		s.h.Malformed(new(message.Request), "a stream that depends on itself")
 		s.appendReset(id, ProtocolError)
 		return s.budget.spend(costFault)
 	}
@@ -134,7 +137,8 @@ func (s *Session) headersOnClosed(id uint32) *ConnError {
 func (s *Session) onRequest(st *Stream, end bool) *ConnError {
 	sec := &s.section
 	id := st.id
-	if sec.bad || !sec.large && !sec.finish(&st.req, end) {
+	if sec.bad != "" || !sec.large && !sec.finish(&st.req, end) {
+		s.h.Malformed(&st.req, sec.bad)
 		st.released = true
 		s.recycle(st)
 		s.closed.add(id, true)
@@ -168,7 +172,7 @@ func (s *Session) onTrailers(st *Stream, fragments []byte, end, fault bool) *Con
 	switch {
 	case st.remote:
 		return s.refuse(st, StreamClosed)
-	case fault, sec.bad, !end:
+	case fault, sec.bad != "", !end:
 		// "An endpoint that receives a HEADERS frame without the END_STREAM flag set after receiving the HEADERS frame that opens
 		// a request ... MUST treat the corresponding request or response as malformed".
 		return s.refuse(st, ProtocolError)

@@ -123,12 +123,13 @@ func (plainHandler) Request(st *Stream, r *message.Request) {
 		st.Respond(200, nil, true)
 	}
 }
-func (plainHandler) TooLarge(st *Stream)              { st.Respond(431, nil, true) }
-func (plainHandler) Data(st *Stream, p []byte)        { st.Consume(len(p)) }
-func (plainHandler) End(st *Stream, _ message.Fields) { st.Respond(200, nil, true) }
-func (plainHandler) Reset(*Stream)                    {}
-func (plainHandler) Writable(*Stream)                 {}
-func (plainHandler) Pong()                            {}
+func (plainHandler) TooLarge(st *Stream)                { st.Respond(431, nil, true) }
+func (plainHandler) Malformed(*message.Request, string) {}
+func (plainHandler) Data(st *Stream, p []byte)          { st.Consume(len(p)) }
+func (plainHandler) End(st *Stream, _ message.Fields)   { st.Respond(200, nil, true) }
+func (plainHandler) Reset(*Stream)                      {}
+func (plainHandler) Writable(*Stream)                   {}
+func (plainHandler) Pong()                              {}
 
 // play runs a script against a session, fed with so many bytes at a time (0: all at once).
 func play(wire []byte, step int) string {

@@ -21,10 +21,10 @@ type section struct {
 	urgency   uint8
 	regular   bool // a field that is no pseudo-field came
 	te        bool
-	announces bool // there is a field Trailer
-	bad       bool // malformed
-	large     bool // exceeds MaxHeaderBytes
-	bomb      bool // exceeds what is read of a section that is too large
+	announces bool   // there is a field Trailer
+	bad       string // why it is malformed; empty: it is not
+	large     bool   // exceeds MaxHeaderBytes
+	bomb      bool   // exceeds what is read of a section that is too large
 }
 
 type sectionKind uint8
@@ -80,11 +80,11 @@ func (s *Session) field(f hpack.HeaderField) {
 		}
 		return
 	}
-	if sec.bad {
+	if sec.bad != "" {
 		return
 	}
 	if !message.ValidValue(f.Value) {
-		sec.bad = true
+		sec.bad = "a field value with a control character, or with a blank at an end"
 		return
 	}
 	if sec.kind == trailerSection {
@@ -99,7 +99,7 @@ func (s *Session) field(f hpack.HeaderField) {
 func (sec *section) trailer(name, value string) {
 	switch {
 	case !message.ValidName(name), connectionSpecific(name):
-		sec.bad = true // pseudo-fields too: a colon is in no token
+		sec.bad = "the trailers" // pseudo-fields too: a colon is in no token
 	case message.HopByHop(name), name == "host", name == "content-length", name == "trailer":
 	default:
 		sec.trailers = append(sec.trailers, message.Field{Name: name, Value: value})
@@ -119,24 +119,30 @@ func connectionSpecific(name string) bool {
 // request takes a field of a request.
 func (sec *section) request(name, value string) {
 	if strings.HasPrefix(name, ":") {
-		sec.bad = sec.regular || !sec.pseudoField(name, value)
+		if sec.regular || !sec.pseudoField(name, value) {
+			sec.bad = "a pseudo-field that is unknown, late or there twice"
+		}
 		return
 	}
 	sec.regular = true
 	r := sec.req
 	switch name {
 	case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade":
-		sec.bad = true
+		sec.bad = "a field about the connection: " + name
 	case "te":
 		// "The only exception to this is the TE header field, which MAY be present in an HTTP/2 request; when it is, it MUST NOT
 		// contain any value other than "trailers"."
-		if sec.bad = sec.te || value != "trailers"; !sec.bad {
-			sec.te = true
-			r.Fields = append(r.Fields, message.Field{Name: name, Value: value})
+		if sec.te || value != "trailers" {
+			sec.bad = "TE other than trailers"
+			return
 		}
+		sec.te = true
+		r.Fields = append(r.Fields, message.Field{Name: name, Value: value})
 	case "content-length":
 		n, ok := message.ParseLength(value)
-		sec.bad = !ok || sec.length >= 0
+		if !ok || sec.length >= 0 {
+			sec.bad = "Content-Length, malformed or more than one"
+		}
 		sec.length = n
 	case "host":
 		r.Hosts = append(r.Hosts, value)
@@ -151,9 +157,11 @@ func (sec *section) request(name, value string) {
 		case "trailer":
 			sec.announces = true
 		}
-		if sec.bad = !message.ValidName(name); !sec.bad {
-			r.Fields = append(r.Fields, message.Field{Name: name, Value: value})
+		if !message.ValidName(name) {
+			sec.bad = "a field name that is no token in lower case"
+			return
 		}
+		r.Fields = append(r.Fields, message.Field{Name: name, Value: value})
 	}
 }
 
@@ -194,7 +202,11 @@ func (sec *section) addCookie(value string) {
 // finish judges a request as a whole (RFC 9113 section 8.3.1). Whether the authority is one, and agrees with Host, is for others to
 // say, and so is which schemes are served.
 func (sec *section) finish(r *message.Request, end bool) (ok bool) {
-	if sec.bad || !sec.targetOK(r) {
+	switch {
+	case sec.bad != "":
+		return false
+	case !sec.targetOK(r):
+		sec.bad = "a pseudo-field that is missing, malformed or too many"
 		return false
 	}
 	r.Major = 2
@@ -202,6 +214,7 @@ func (sec *section) finish(r *message.Request, end bool) (ok bool) {
 	case end:
 		// No content at all is as wrong as too little.
 		if sec.length > 0 {
+			sec.bad = "less content than Content-Length says"
 			return false
 		}
 		if sec.announces {

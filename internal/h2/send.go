@@ -87,7 +87,7 @@ const reserve = 4 << 10
 func (st *Stream) room() int {
 	s := st.s
 	most := s.c.ConnSendBuffer
-	if s.schedule.account.exceeded() {
+	if s.schedule.account.Exceeded() {
 		most = min(most, fewer)
 	}
 	free := st.kept.free() + max(0, most-s.schedule.held)

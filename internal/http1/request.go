@@ -68,9 +68,8 @@ func (p *Request) Parse(b []byte, r *message.Request, most int) error {
 }
 
 func parseLineOfRequest(line string, r *message.Request) (target string, err error) {
-	method, rest, ok := strings.Cut(line, " ")
-	target, version, ok2 := strings.Cut(rest, " ")
-	if !ok || !ok2 || !message.ValidToken(method) || !message.ValidTarget(target) {
+	method, target, version, ok := cutLine(line)
+	if !ok {
 		return "", malformed("the request line")
 	}
 	// HTTP-version = HTTP-name "/" DIGIT "." DIGIT
@@ -86,6 +85,31 @@ func parseLineOfRequest(line string, r *message.Request) (target string, err err
 	// RFC 9110 section 2.5: a higher minor version is taken for the highest that is known.
 	r.Method, r.Major, r.Minor = method, 1, int(min(version[7]-'0', 1))
 	return target, nil
+}
+
+func cutLine(line string) (method, target, version string, ok bool) {
+	method, rest, ok := strings.Cut(line, " ")
+	target, version, ok2 := strings.Cut(rest, " ")
+	return method, target, version, ok && ok2 && message.ValidToken(method) && message.ValidTarget(target)
+}
+
+// RequestLine returns the method and the path of the request line that b begins with, for logs: of a request that is refused for
+// something else. They are empty where they are not well-formed.
+func RequestLine(b []byte) (method, path string) {
+	line, _, _ := bytes.Cut(b, []byte("\r\n"))
+	method, target, _, ok := cutLine(string(line))
+	if !ok {
+		return "", ""
+	}
+	var r message.Request
+	switch {
+	case target[0] == '/' || target == "*":
+		path = target
+	case method != "CONNECT" && readAbsolute(target, &r) == nil:
+		path = r.Target
+	}
+	path, _, _ = strings.Cut(path, "?")
+	return method, path
 }
 
 func digit(c byte) bool { return '0' <= c && c <= '9' }

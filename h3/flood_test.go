@@ -1,0 +1,104 @@
+package h3_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/usher-http/usher/internal/rawh3"
+)
+
+// A witness is a socket that counts Retry packets. Deaf, it takes no notice of what it receives, as where a forged address gets the answers.
+type witness struct {
+	net.PacketConn
+	deaf    bool
+	retries atomic.Int64 // that were received
+	quiet   atomic.Bool  // nothing more is sent
+}
+
+func (w *witness) WriteTo(p []byte, to net.Addr) (int, error) {
+	if w.quiet.Load() {
+		return len(p), nil
+	}
+	return w.PacketConn.WriteTo(p, to)
+}
+
+func (w *witness) ReadFrom(p []byte) (int, net.Addr, error) {
+	for {
+		n, from, err := w.PacketConn.ReadFrom(p)
+		if err != nil {
+			return 0, nil, err
+		}
+		// RFC 9000 section 17.2.5: a long header of the type 0x03.
+		if n > 0 && p[0]&0xf0 == 0xf0 {
+			w.retries.Add(1)
+		}
+		if !w.deaf {
+			return n, from, nil
+		}
+	}
+}
+
+// RFC 9000 section 8.1.2: "A server can also use a Retry packet to defer the state and processing costs of connection establishment." Who
+// does not receive what is sent to its address gets no further when there are many; who does is served.
+func TestHandshakeFlood(t *testing.T) {
+	const many = 8
+	w := newWorld(t)
+	w.server.SetManyYoung(many)
+	w.serve(t)
+	to, err := net.ResolveUDPAddr("udp", w.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := w.tls("open.example").Clone()
+	config.NextProtos = []string{"h3"}
+	honest := &witness{PacketConn: listen(t)}
+	quiet := &quic.Transport{Conn: honest}
+	t.Cleanup(func() { quiet.Close() })
+	for range 2 * many {
+		qc, err := quiet.Dial(t.Context(), to, config, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := rawh3.Open(qc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantStatus(t, c, "open.example", 200)
+	}
+	if n := honest.retries.Load(); n != 0 {
+		t.Fatalf("%d clients have to show their address where each handshake comes to its end", n)
+	}
+	forged := &witness{PacketConn: listen(t), deaf: true}
+	tr := &quic.Transport{Conn: forged}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 2*many)
+	t.Cleanup(func() {
+		cancel()
+		tr.Close()
+	})
+	for range 2 * many {
+		go func() {
+			_, err := tr.Dial(ctx, to, config, &quic.Config{HandshakeIdleTimeout: time.Minute})
+			ended <- err
+		}()
+	}
+	for limit := time.Now().Add(20 * time.Second); forged.retries.Load() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("nobody has to show that it receives what is sent")
+		}
+	}
+	forged.quiet.Store(true) // the server has them for seconds yet
+	wantStatus(t, w.dial(t, w.tls("open.example")), "open.example", 200)
+	cancel()
+	for range 2 * many {
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Fatalf("a handshake without answers ended with %v", err)
+		}
+	}
+}
