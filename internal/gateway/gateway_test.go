@@ -229,43 +229,51 @@ func TestHandshakeOutlastsTheHeaderLimit(t *testing.T) {
 func TestStalledUploadEnds(t *testing.T) {
 	for _, proto := range protocols {
 		t.Run(proto, func(t *testing.T) {
-			f := newFolder(t)
-			up := newUpstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
-				io.Copy(io.Discard, r.Body)
-				io.WriteString(w, "got it")
-			})
-			r := f.start(t, proxied(up)+"\ntimeouts: {body: 500ms}\n")
-			c := r.client(t, proto, "tls", "a.test.example")
-			body, stalls := io.Pipe()
-			go func() {
-				// In time each, longer than the limit in all.
-				for range 10 {
-					fmt.Fprint(stalls, "part")
-					time.Sleep(80 * time.Millisecond)
+			patiently(t, 500*time.Millisecond, func(t *testing.T, limit time.Duration) bool {
+				up := newUpstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+					io.Copy(io.Discard, r.Body)
+					io.WriteString(w, "got it")
+				})
+				r := newFolder(t).start(t, proxied(up)+fmt.Sprintf("\ntimeouts: {body: %v}\n", limit))
+				c := r.client(t, proto, "tls", "a.test.example")
+				// post returns a status. A client that sees its connection break while it sends may get no answer to see.
+				post := func(body io.Reader) int {
+					res, err := c.http.Do(c.request(t, "POST", "a.test.example", "/", body))
+					if err != nil {
+						return http.StatusRequestTimeout
+					}
+					res.Body.Close()
+					return res.StatusCode
 				}
-				stalls.Close()
-			}()
-			c.do(t, c.request(t, "POST", "a.test.example", "/", body)).want(t, 200, "got it")
+				body, parts := io.Pipe()
+				go func() {
+					// In time each, longer than the limit in all.
+					for range 10 {
+						fmt.Fprint(parts, "part")
+						time.Sleep(limit / 6)
+					}
+					parts.Close()
+				}()
+				switch got := post(body); got {
+				case http.StatusOK:
+				case http.StatusRequestTimeout:
+					return false // the client was kept waiting
+				default:
+					t.Errorf("status %d", got)
+				}
 
-			body, stalls = io.Pipe()
-			go fmt.Fprint(stalls, "part")
-			status := make(chan int, 1)
-			stalled := c.request(t, "POST", "a.test.example", "/", body)
-			go func() {
-				// A client that sees its connection break while it sends may get no answer to see.
-				res, err := c.http.Do(stalled)
-				if err != nil {
-					status <- http.StatusRequestTimeout
-					return
+				seen := r.log.count("msg", "request", "status", "408")
+				body, stalls := io.Pipe()
+				go fmt.Fprint(stalls, "part")
+				status := make(chan int, 1)
+				go func() { status <- post(body) }()
+				eventually(t, "the end of the request", func() bool { return r.log.count("msg", "request", "status", "408") > seen })
+				stalls.Close()
+				if got := wait(t, "the answer", status); got != http.StatusRequestTimeout {
+					t.Errorf("status %d", got)
 				}
-				res.Body.Close()
-				status <- res.StatusCode
-			}()
-			r.log.wait(t, "msg", "request", "status", "408")
-			stalls.Close()
-			if got := wait(t, "the answer", status); got != http.StatusRequestTimeout {
-				t.Errorf("status %d", got)
-			}
+				return true
+			})
 		})
 	}
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
@@ -159,24 +160,45 @@ func TestH2IdleConnection(t *testing.T) {
 
 // A client that vanished without a word does not answer a PING; one that waits for its answer does.
 func TestH2SilentClient(t *testing.T) {
-	g := newGate(t)
-	d := drive(t, mixed(g.URL)+"timeouts: {idle: 200ms}\n")
-	there, vanished := d.wire(t), d.wire(t)
-	vanished.mu.Lock()
-	vanished.noPong = true
-	vanished.mu.Unlock()
-	id := there.get("/held")
-	wait(t, "the request", g.asked)
-	vanished.get("/held")
-	wait(t, "the request", g.asked)
-	wait(t, "the end of the connection", vanished.gone)
-	if vanished.pings != 1 {
-		t.Errorf("%d PINGs, want 1", vanished.pings)
-	}
-	wait(t, "the end of the upstream's request", g.gone)
-	there.until("another PING", func() bool { return there.pings >= 2 })
-	g.let <- struct{}{}
-	there.want(id, "200", "held")
+	patiently(t, 200*time.Millisecond, func(t *testing.T, idle time.Duration) bool {
+		g := newGate(t)
+		d := drive(t, mixed(g.URL)+fmt.Sprintf("timeouts: {idle: %v}\n", idle))
+		there, vanished := d.wire(t), d.wire(t)
+		vanished.mu.Lock()
+		vanished.noPong = true
+		vanished.mu.Unlock()
+		id := there.get("/held")
+		vanished.get("/held")
+		for range 2 {
+			select {
+			case <-g.asked:
+			case <-there.gone:
+				return false // idle before its request came
+			case <-vanished.gone:
+				return false
+			case <-time.After(patience):
+				t.Fatal("the request did not come")
+			}
+		}
+		wait(t, "the end of the connection", vanished.gone)
+		if vanished.pings != 1 {
+			t.Errorf("%d PINGs, want 1", vanished.pings)
+		}
+		wait(t, "the end of the upstream's request", g.gone)
+		answers := false
+		eventually(t, "another PING", func() bool {
+			there.mu.Lock()
+			defer there.mu.Unlock()
+			answers = there.err == nil
+			return there.pings >= 2 || !answers
+		})
+		if !answers {
+			return false // it had no time to
+		}
+		g.let <- struct{}{}
+		there.want(id, "200", "held")
+		return true
+	})
 }
 
 // Frames that bring nobody anything use up what time gives back, and time alone gives it back: not each look at the clock.
