@@ -30,35 +30,45 @@ func TestH2ContentThatStalls(t *testing.T) {
 
 // timeouts.idle: how long a client may take nothing of an answer. Other streams of the connection go on.
 func TestH2AnswerThatIsNotTaken(t *testing.T) {
-	gone := make(chan struct{})
-	block := make([]byte, 64<<10)
-	up := newUpstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/endless" {
-			io.WriteString(w, r.URL.Path)
-			return
-		}
-		for {
-			if _, err := w.Write(block); err != nil {
-				close(gone)
+	patiently(t, 300*time.Millisecond, func(t *testing.T, idle time.Duration) bool {
+		gone := make(chan struct{})
+		block := make([]byte, 64<<10)
+		up := newUpstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/endless" {
+				io.WriteString(w, r.URL.Path)
 				return
 			}
+			for {
+				if _, err := w.Write(block); err != nil {
+					close(gone)
+					return
+				}
+			}
+		})
+		d := drive(t, mixed(up.URL)+fmt.Sprintf("timeouts: {idle: %v}\n", idle))
+		c := d.wire(t)
+		c.out.WriteWindowUpdate(0, 1<<24)
+		id := c.get("/endless") // fills the stream's window, and not the connection's
+		var h heard
+		for h.reset == nil {
+			quick := c.get("/quick")
+			c.until("an answer, or the end", func() bool {
+				h := c.streams[quick]
+				return h != nil && h.ended || c.err != nil
+			})
+			if c.seen(quick).status != "200" {
+				return false // the limit is the upstream's, too, and that of a connection whose client does not answer a PING
+			}
+			h = c.seen(id)
 		}
-	})
-	d := drive(t, mixed(up.URL)+"timeouts: {idle: 300ms}\n")
-	c := d.wire(t)
-	c.out.WriteWindowUpdate(0, 1<<24)
-	id := c.get("/endless") // fills the stream's window, and not the connection's
-	var h heard
-	for n := 0; h.reset == nil; n++ {
+		if *h.reset != http2.ErrCodeCancel || h.ended || len(h.body) != 65535 {
+			t.Errorf("reset with %v, ended %v, %d bytes", *h.reset, h.ended, len(h.body))
+		}
+		wait(t, "the end of the upstream's answer", gone)
+		d.log.wait(t, "msg", "request", "path", "/endless", "aborted", "true")
 		c.want(c.get("/quick"), "200", "/quick")
-		h = c.seen(id)
-	}
-	if *h.reset != http2.ErrCodeCancel || h.ended || len(h.body) != 65535 {
-		t.Errorf("reset with %v, ended %v, %d bytes", *h.reset, h.ended, len(h.body))
-	}
-	wait(t, "the end of the upstream's answer", gone)
-	d.log.wait(t, "msg", "request", "path", "/endless", "aborted", "true")
-	c.want(c.get("/quick"), "200", "/quick")
+		return true
+	})
 }
 
 // timeouts.header: how long a client may take for its preface, for a header section, and for a frame.
