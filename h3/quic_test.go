@@ -2,8 +2,10 @@ package h3_test
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/quic-go/quic-go"
 	h3qlog "github.com/quic-go/quic-go/http3/qlog"
@@ -81,6 +83,30 @@ func TestTracer(t *testing.T) {
 	if counted.core == 0 || counted.headers != 2 || counted.total < 3 || counted.open != 0 {
 		t.Errorf("%d events of the QUIC connection, %d header sections, %d producers, %d of them open",
 			counted.core, counted.headers, counted.total, counted.open)
+	}
+}
+
+// TestGoAwayIsWaitedFor: http3 writes GOAWAY in its own time, on a busy machine long after it was asked to; here a tracer keeps it from it.
+func TestGoAwayIsWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	w.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") })
+	w.server.QUICConfig = &quic.Config{Tracer: func(context.Context, bool, quic.ConnectionID) qlogwriter.Trace { return slowTrace{} }}
+	w.serve(t)
+	c := w.dial(t, w.tls("open.example"))
+	do(t, c, rawh3.Get("open.example", "/"))
+	wantGoAway(t, c)
+}
+
+type slowTrace struct{}
+
+func (t slowTrace) AddProducer() qlogwriter.Recorder { return t }
+func (slowTrace) Close() error                       { return nil }
+
+func (slowTrace) RecordEvent(event qlogwriter.Event) {
+	if created, ok := event.(h3qlog.FrameCreated); ok {
+		if _, ok := created.Frame.Frame.(h3qlog.GoAwayFrame); ok {
+			time.Sleep(2500 * time.Millisecond) // longer than a connection ever has to be quiet before it is closed
+		}
 	}
 }
 
