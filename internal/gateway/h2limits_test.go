@@ -52,11 +52,7 @@ func TestH2AnswerThatIsNotTaken(t *testing.T) {
 		var h heard
 		for h.reset == nil {
 			quick := c.get("/quick")
-			c.until("an answer, or the end", func() bool {
-				h := c.streams[quick]
-				return h != nil && h.ended || c.err != nil
-			})
-			if c.seen(quick).status != "200" {
+			if !c.ends(quick) || c.seen(quick).status != "200" {
 				return false // the limit is the upstream's, too, and that of a connection whose client does not answer a PING
 			}
 			h = c.seen(id)
@@ -73,7 +69,6 @@ func TestH2AnswerThatIsNotTaken(t *testing.T) {
 
 // timeouts.header: how long a client may take for its preface, for a header section, and for a frame.
 func TestH2WhatIsNotCompleted(t *testing.T) {
-	d := drive(t, mixed("http://"+deadAddress(t))+"timeouts: {header: 300ms}\n")
 	for name, begin := range map[string]func(c *wire){
 		"half a HEADERS frame": func(c *wire) {
 			c.ask(true, "GET", "/fixed")
@@ -89,13 +84,19 @@ func TestH2WhatIsNotCompleted(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := d.wire(t)
-			c.ping() // our acknowledgement of SETTINGS is through, and does not come in between
-			begin(c)
-			c.flush()
-			c.wantEnd(http2.ErrCodeNo)
+			patiently(t, 300*time.Millisecond, func(t *testing.T, limit time.Duration) bool {
+				c := drive(t, mixed("http://"+deadAddress(t))+fmt.Sprintf("timeouts: {header: %v}\n", limit)).wire(t)
+				if !c.pinged() { // our acknowledgement of SETTINGS is through, and does not come in between
+					return false
+				}
+				begin(c)
+				c.flush()
+				c.wantEnd(http2.ErrCodeNo)
+				return true
+			})
 		})
 	}
+	d := drive(t, mixed("http://"+deadAddress(t))+"timeouts: {header: 300ms}\n")
 	for name, first := range map[string]string{
 		"no preface":       "",
 		"half a preface":   preface[:10],
@@ -127,45 +128,58 @@ func TestH2HalfADataFrame(t *testing.T) {
 		rest, _ := io.ReadAll(r.Body)
 		read <- string(rest)
 	})
-	d := drive(t, mixed(up.URL)+"timeouts: {header: 100ms}\n")
-	c := d.wire(t)
-	c.ping() // our acknowledgement of SETTINGS is through
-	id := c.ask(false, "POST", "/")
-	c.out.WriteData(id, true, []byte("hello"))
-	c.queue.Truncate(c.queue.Len() - 1)
-	c.flush()
-	if got := wait(t, "content", read); got != "hell" {
-		t.Errorf("read %q", got)
-	}
-	select {
-	case <-c.gone:
-		t.Fatal("the connection ended")
-	case <-time.After(300 * time.Millisecond): // nothing is to happen
-	}
-	c.queue.WriteByte('o')
-	c.flush()
-	c.want(id, "200", "")
-	if got := wait(t, "content", read); got != "o" {
-		t.Errorf("read %q", got)
-	}
+	patiently(t, 100*time.Millisecond, func(t *testing.T, limit time.Duration) bool {
+		d := drive(t, mixed(up.URL)+fmt.Sprintf("timeouts: {header: %v}\n", limit))
+		c := d.wire(t)
+		if !c.pinged() { // our acknowledgement of SETTINGS is through
+			return false
+		}
+		id := c.ask(false, "POST", "/")
+		c.out.WriteData(id, true, []byte("hello"))
+		c.queue.Truncate(c.queue.Len() - 1)
+		c.flush()
+		if got := wait(t, "content", read); got != "hell" {
+			t.Errorf("read %q", got)
+		}
+		select {
+		case <-c.gone:
+			t.Fatal("the connection ended")
+		case <-time.After(3 * limit): // nothing is to happen
+		}
+		c.queue.WriteByte('o')
+		c.flush()
+		c.want(id, "200", "")
+		if got := wait(t, "content", read); got != "o" {
+			t.Errorf("read %q", got)
+		}
+		return true
+	})
 }
 
 // RFC 9113 section 6.8: "Endpoints SHOULD always send a GOAWAY frame before closing a connection so that the remote peer can know
 // whether a stream has been partially processed or not."
 func TestH2IdleConnection(t *testing.T) {
-	d := drive(t, mixed("http://"+deadAddress(t))+"timeouts: {idle: 300ms}\n")
-	c := d.wire(t)
-	id := c.get("/fixed")
-	c.want(id, "200", "fixed\n")
-	c.ping() // no request
-	if last := c.wantEnd(http2.ErrCodeNo).LastStreamID; last != id {
-		t.Errorf("the last stream is %d, want %d", last, id)
-	}
-	d.wantNothingLeft(t)
-	c = d.wire(t) // without a request
-	if last := c.wantEnd(http2.ErrCodeNo).LastStreamID; last != 0 {
-		t.Errorf("the last stream is %d, want 0", last)
-	}
+	patiently(t, 300*time.Millisecond, func(t *testing.T, idle time.Duration) bool {
+		d := drive(t, mixed("http://"+deadAddress(t))+fmt.Sprintf("timeouts: {idle: %v}\n", idle))
+		c := d.wire(t)
+		id := c.get("/fixed")
+		if !c.ends(id) {
+			return false
+		}
+		c.want(id, "200", "fixed\n")
+		if !c.pinged() { // no request
+			return false
+		}
+		if last := c.wantEnd(http2.ErrCodeNo).LastStreamID; last != id {
+			t.Errorf("the last stream is %d, want %d", last, id)
+		}
+		d.wantNothingLeft(t)
+		c = d.wire(t) // without a request
+		if last := c.wantEnd(http2.ErrCodeNo).LastStreamID; last != 0 {
+			t.Errorf("the last stream is %d, want 0", last)
+		}
+		return true
+	})
 }
 
 // A client that vanished without a word does not answer a PING; one that waits for its answer does.
