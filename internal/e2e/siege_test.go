@@ -40,7 +40,14 @@ var siegeLimits = fmt.Sprintf("{handshake: 10s, header: %[1]v, body: %[1]v, idle
 func newSiege(t *testing.T) *siege {
 	t.Helper()
 	s := new(siege)
-	srv := httptest.NewServer(http.HandlerFunc(s.behind))
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(s.behind))
+	// By itself a socket takes a whole big page: hundreds of them, which nobody reads, are more than the kernel has for all TCP of a small
+	// machine, and then it resets connections, whoever has them.
+	srv.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		c.(*net.TCPConn).SetWriteBuffer(16 << 10)
+		return ctx
+	}
+	srv.Start()
 	t.Cleanup(srv.Close)
 	c := newCast(t)
 	c.ca.WriteServer(t, c.dir, "a", "a.test")
