@@ -9,8 +9,11 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/quic-go/quic-go"
 
 	"github.com/usher-http/usher/internal/testenv"
 )
@@ -223,6 +226,54 @@ func TestHandshakeOutlastsTheHeaderLimit(t *testing.T) {
 	tcp.SetDeadline(time.Now().Add(patience))
 	if err := tls.Client(tcp, &tls.Config{RootCAs: r.folder.ca.Pool(), ServerName: "a.test.example"}).Handshake(); err != nil {
 		t.Error(err)
+	}
+}
+
+// deaf is a client's socket that nothing comes in by.
+type deaf struct {
+	net.PacketConn
+	over chan struct{}
+}
+
+func (d deaf) ReadFrom([]byte) (int, net.Addr, error) {
+	<-d.over
+	return 0, nil, net.ErrClosed
+}
+
+// Over QUIC, where nothing but the loss of what is kept for it tells of the end of a handshake.
+func TestHandshakeLimitOverHTTP3(t *testing.T) {
+	const limits = "\ntimeouts: {handshake: %s}\n"
+	long, short := newFolder(t).start(t, basic+fmt.Sprintf(limits, "60s")), newFolder(t).start(t, basic+fmt.Sprintf(limits, "300ms"))
+	open := func(r *running) float64 { return r.metric(t, "usher_connections", "listener=tls", "proto=h3") }
+	ctx, cancel := context.WithCancel(t.Context())
+	var clients sync.WaitGroup
+	over := make(chan struct{})
+	defer func() {
+		cancel()
+		close(over)
+		clients.Wait()
+	}()
+	for _, r := range []*running{long, short} {
+		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer udp.Close()
+		server, err := net.ResolveUDPAddr("udp", r.addr(t, "tls"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients.Go(func() {
+			client := &quic.Transport{Conn: deaf{udp, over}}
+			client.Dial(ctx, server, &tls.Config{ServerName: "a.test.example", NextProtos: []string{"h3"}}, &quic.Config{HandshakeIdleTimeout: patience})
+			<-over
+			client.Close()
+		})
+		eventually(t, "a handshake has begun", func() bool { return open(r) == 1 })
+	}
+	eventually(t, "it is given up", func() bool { return open(short) == 0 })
+	if open(long) != 1 {
+		t.Error("so is the one that has more time")
 	}
 }
 

@@ -141,7 +141,7 @@ func (l *listener) newUDP() *front {
 		Guard:          g.guard,
 		Unguarded:      &entry{g, l.door},
 		TLSConfig:      g.baseTLS(),
-		QUICConfig:     &quic.Config{Tracer: l.countQUIC},
+		QUICConfig:     &quic.Config{Tracer: l.countQUIC, HandshakeIdleTimeout: l.timeouts.Handshake / 2}, // twice that is for all of it
 		Listener:       l.name,
 		MaxHeaderBytes: maxHeaderBytes,
 		HeaderTimeout:  orNever(l.timeouts.Header),
