@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	tellEvery   = 10 * time.Second
+	tellEvery = 10 * time.Second
 	// In short runs at each look.
 	reloadEvery = 2 * time.Second
 	// The memory of the last third may exceed that of the first by a quarter and this.
@@ -51,6 +51,7 @@ func (m *monitor) watch(t *testing.T) {
 			return
 		case now := <-each.C:
 			m.look(now)
+			m.run.pace.adjust(time.Since(now))
 			if now.Sub(reloaded) >= min(reloadEvery, m.limit/50) {
 				reloaded = now
 				m.run.server.reload()
