@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,15 +119,15 @@ func (closedTrace) AddProducer() qlogwriter.Recorder { return nil }
 func TestQUICConfigForClient(t *testing.T) {
 	for name, own := range map[string]*quic.Config{"own": {Allow0RTT: true}, "none": nil} {
 		w := newWorld(t)
-		asked := false
+		var asked atomic.Bool
 		w.server.QUICConfig = &quic.Config{GetConfigForClient: func(*quic.ClientInfo) (*quic.Config, error) {
-			asked = true
+			asked.Store(true)
 			return own, nil
 		}}
 		w.serve(t)
 		c := w.dial(t, w.tls("open.example"))
 		wantStatus(t, c, "open.example", 200)
-		if !asked {
+		if !asked.Load() {
 			t.Errorf("%s: not asked", name)
 		}
 		if res := do(t, c, rawh3.Request("GET", "http", "open.example", "/")); res.Status != 421 {
