@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -32,13 +34,22 @@ func (c *wire) flood(until time.Time, frames int, batch func(f *http2.Framer)) (
 	until = until.Add(3 * time.Second)
 	c.SetWriteDeadline(until)
 	for time.Now().Before(until) && c.end() == "open" {
-		if c.send(batch) != nil {
+		if err := c.send(batch); err != nil {
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				c.awaitEnd() // which the reader is about to see
+			}
 			break
 		}
 		sent += frames
 	}
 	c.settle()
 	return sent
+}
+
+func (c *wire) awaitEnd() {
+	for limit := time.Now().Add(patience); time.Now().Before(limit) && c.end() == "open"; {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // greet reads, from here on, and waits until both sides have acknowledged the other one's settings, so that no acknowledgement gets

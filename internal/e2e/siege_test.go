@@ -114,7 +114,25 @@ func bound(bytes int) int { return (32<<20 + 2*bytes) * raceMemory }
 
 // attack has sides connections attack at once for a while: each calls assault, again and again, with a new connection, which has begun
 // and is not read from. Meanwhile the ordinary client is served about as quickly as before, and afterwards nothing is left.
+// Others may keep the processors busy, too, so that it was not counts where it happens again and again.
 func (s *siege) attack(t *testing.T, sides int, length time.Duration, limit int, assault func(c *wire, until time.Time) (sent int)) result {
+	t.Helper()
+	const tries = 3
+	for try := 1; ; try++ {
+		r, slow := s.attackOnce(t, sides, length, limit, assault)
+		switch {
+		case slow == "" || t.Failed():
+			return r
+		case try == tries:
+			t.Error(slow)
+			return r
+		}
+		t.Logf("again, since %s", slow)
+	}
+}
+
+func (s *siege) attackOnce(t *testing.T, sides int, length time.Duration, limit int, assault func(c *wire, until time.Time) (sent int)) (
+	r result, slow string) {
 	t.Helper()
 	o := s.ordinary(t)
 	quiet := o.visits(t.Context(), 40)
@@ -128,7 +146,6 @@ func (s *siege) attack(t *testing.T, sides int, length time.Duration, limit int,
 
 	address, config, until := s.at(t, "public"), s.tls(on("a.test"), "h2"), time.Now().Add(length)
 	var mu sync.Mutex
-	var r result
 	var attackers sync.WaitGroup
 	for range sides {
 		attackers.Go(func() {
@@ -161,35 +178,36 @@ func (s *siege) attack(t *testing.T, sides int, length time.Duration, limit int,
 	}
 	stop()
 	served := <-during
-	s.judge(t, quiet, served, r, limit)
+	slow = s.judge(t, quiet, served, r, limit)
 	const some = 10 // that come and go anyway
 	eventually(t, "the connections and goroutines of the attack are gone", func() bool {
 		return s.open(t) <= connections && s.gauge(t, "go_goroutines") <= goroutines+some
 	})
-	return r
+	return r, slow
 }
 
-// judge compares the ordinary client's run with its quiet one, and the memory with its limit.
-func (s *siege) judge(t *testing.T, quiet, served visits, r result, limit int) {
+// judge compares the ordinary client's run with its quiet one, and the memory with its limit. It says how the client was too slow.
+func (s *siege) judge(t *testing.T, quiet, served visits, r result, limit int) (slow string) {
 	t.Helper()
 	t.Logf("%s; the ordinary client: median %v, longest %v of %d (quiet: %v, %v); memory: %d KiB more, %d allowed", r.summary(),
 		served.median(), served.longest(), len(served.took), quiet.median(), quiet.longest(), r.grown>>10, limit>>10)
 	if served.err != nil {
 		t.Errorf("the ordinary client's request %d: %v", len(served.took)+1, served.err)
 	}
-	if len(served.took) < 5 {
-		t.Errorf("the ordinary client was served %d times", len(served.took))
-	}
-	// The attackers run on the same processors, and other tests may.
-	if most := 30*quiet.median() + 100*time.Millisecond; served.median() > most {
-		t.Errorf("the ordinary client waited %v in the median, %v allowed", served.median(), most)
-	}
-	if most := 5 * time.Second; served.longest() > most {
-		t.Errorf("the ordinary client waited %v, %v allowed", served.longest(), most)
-	}
 	if r.grown > limit {
 		t.Errorf("the process grew by %d KiB, %d allowed", r.grown>>10, limit>>10)
 	}
+	if len(served.took) < 5 {
+		return fmt.Sprintf("the ordinary client was served %d times", len(served.took))
+	}
+	// The attackers run on the same processors, and other tests may.
+	if most := 30*quiet.median() + 100*time.Millisecond; served.median() > most {
+		return fmt.Sprintf("the ordinary client waited %v in the median, %v allowed", served.median(), most)
+	}
+	if most := 5 * time.Second; served.longest() > most {
+		return fmt.Sprintf("the ordinary client waited %v, %v allowed", served.longest(), most)
+	}
+	return ""
 }
 
 func (r result) sent() (sum int) {
