@@ -88,7 +88,7 @@ func TestShutdown(t *testing.T) {
 	wantGoAway(t, half)
 	select {
 	case <-busy.GoAway():
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("no GOAWAY on a connection with requests in flight")
 	}
 	if id := busy.GoAwayID(); id != 4*inFlight {
@@ -242,7 +242,7 @@ func TestMistakes(t *testing.T) {
 // called again with a longer one.
 func patiently(t *testing.T, limit time.Duration, try func(limit time.Duration) (tested bool)) {
 	t.Helper()
-	for ; limit < 20*time.Second; limit *= 3 {
+	for ; limit < patience; limit *= 3 {
 		if try(limit) {
 			return
 		}
@@ -373,7 +373,7 @@ func TestGarbage(t *testing.T) {
 		select {
 		case <-broken.QUIC.Context().Done():
 			wantCode(t, context.Cause(broken.QUIC.Context()), rawh3.FrameUnexpected)
-		case <-time.After(5 * time.Second):
+		case <-time.After(patience):
 			t.Errorf("%s: the connection goes on", name)
 		}
 	}
@@ -435,7 +435,7 @@ func TestConcurrency(t *testing.T) {
 						{"http", "open.example", 421}, {"https", "apart.example", 421},
 					}[n%5]
 					text := fmt.Sprint(n)
-					ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+					ctx, cancel := context.WithTimeout(t.Context(), patience)
 					res, err := c.Do(ctx, rawh3.Request("POST", ask.scheme, ask.host, "/"), text)
 					cancel()
 					if err != nil {
@@ -470,7 +470,7 @@ func TestClientsComeAndGo(t *testing.T) {
 	if _, err := rawh3.Dial(t.Context(), w.addr, &tls.Config{ServerName: "open.example"}, nil); err == nil {
 		t.Error("no error from a client that does not know the authority")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := w.server.Shutdown(ctx); err != nil {
 		t.Error(err)

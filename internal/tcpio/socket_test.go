@@ -34,7 +34,7 @@ func pair(t *testing.T) (a, b *net.TCPConn) {
 		d.Close()
 	})
 	for _, end := range []net.Conn{c, d} {
-		end.SetDeadline(time.Now().Add(10 * time.Second))
+		end.SetDeadline(time.Now().Add(20 * time.Second))
 	}
 	return c.(*net.TCPConn), d.(*net.TCPConn)
 }
@@ -48,7 +48,7 @@ func narrow(c, d *net.TCPConn) {
 // comes waits until something has come.
 func comes(t *testing.T, s *Socket) {
 	t.Helper()
-	for limit := time.Now().Add(5 * time.Second); s.Quiet(); time.Sleep(time.Millisecond) {
+	for limit := time.Now().Add(20 * time.Second); s.Quiet(); time.Sleep(time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatal("nothing has come")
 		}
