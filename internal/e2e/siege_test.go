@@ -100,6 +100,7 @@ func (s *siege) behind(w http.ResponseWriter, r *http.Request) {
 type attack struct {
 	sent int    // frames, or whatever the test counts
 	end  string // as (*wire).end words it
+	late bool   // it lasted longer than a time limit of the siege
 }
 
 // A result is what came of a siege.
@@ -150,6 +151,7 @@ func (s *siege) attackOnce(t *testing.T, sides int, length time.Duration, limit 
 	for range sides {
 		attackers.Go(func() {
 			for first := true; first || time.Now().Before(until); first = false {
+				began := time.Now()
 				c, err := beginWire(address, config)
 				if err != nil {
 					t.Errorf("an attacker: %v", err)
@@ -157,7 +159,7 @@ func (s *siege) attackOnce(t *testing.T, sides int, length time.Duration, limit 
 				}
 				sent := assault(c, until)
 				mu.Lock()
-				r.attacks = append(r.attacks, attack{sent, c.end()})
+				r.attacks = append(r.attacks, attack{sent, c.end(), time.Since(began) > siegeLimit})
 				mu.Unlock()
 				c.Close()
 			}
@@ -235,6 +237,9 @@ func (r result) want(t *testing.T, sent int, ends ...string) {
 	said, seen := strings.Split(ends[0], "|"), false
 	for _, a := range r.attacks {
 		seen = seen || slices.Contains(said, a.end)
+		if a.late && a.end == "GOAWAY NO_ERROR" {
+			continue // on a slow machine a connection without requests has been idle for long enough before the server has had enough
+		}
 		if !slices.Contains(ends[1:], a.end) && !slices.Contains(said, a.end) {
 			t.Errorf("a connection on which %d were sent: %s, want one of %q", a.sent, a.end, ends)
 			return
