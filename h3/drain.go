@@ -43,6 +43,7 @@ func (c *conn) drain() {
 	// http3 writes GOAWAY in a goroutine of its own: that nothing is sent before it says nothing.
 	select {
 	case <-c.schemes.goAway:
+	case <-time.After(maxLinger): // not told
 	case <-c.quic.Context().Done():
 		return
 	}
