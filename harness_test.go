@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"io"
 	"log"
 	"log/slog"
@@ -259,19 +260,33 @@ func (l *line) exchange(method, raw string, to io.Writer) answer {
 	return answer{status: r.StatusCode, header: r.Header, body: string(body), close: r.Close}
 }
 
-// ended reports whether the server ends the connection after what it answered: by closing it (HTTP/1.1), by GOAWAY.
+// ended reports whether the server ends the connection after what it answered: by closing it (HTTP/1.1), by GOAWAY. What it does is seen
+// by what it says next, so that nothing depends on how soon it does it.
 func (l *line) ended() bool {
 	l.t.Helper()
 	if l.h2 != nil {
-		if err := l.h2.Ping(); err != nil {
-			return true
+		// GOAWAY is asked for before the answer goes out, but x/net's loop takes what waits for it in any order.
+		for range 20 {
+			if err := l.h2.Ping(); err != nil || l.h2.GoneAway() != nil {
+				return true
+			}
 		}
-		return l.h2.GoneAway() != nil
+		return false
 	}
-	l.conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-	defer l.conn.SetReadDeadline(time.Now().Add(patience))
-	_, err := l.br.ReadByte()
-	return err == io.EOF
+	// A host that nobody has: the answer to that leaves the connection as it is.
+	io.WriteString(l.conn, "GET / HTTP/1.1\r\nHost: nobody.invalid\r\n\r\n")
+	r, err := http.ReadResponse(l.br, nil)
+	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+		l.t.Fatalf("neither an answer nor the end of the connection: %v", err)
+	}
+	if err != nil {
+		return true
+	}
+	defer r.Body.Close()
+	if _, err := io.Copy(io.Discard, r.Body); err != nil || r.Close {
+		l.t.Fatalf("the connection ends with an answer that ends none: %v", err)
+	}
+	return false
 }
 
 // want checks status and, for the guard's refusals, the reason that the log has.

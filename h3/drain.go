@@ -40,6 +40,13 @@ func (c *conn) drain() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go c.http.Shutdown(ctx)
+	// http3 writes GOAWAY in a goroutine of its own: that nothing is sent before it says nothing.
+	select {
+	case <-c.schemes.goAway:
+	case <-time.After(maxLinger): // not told
+	case <-c.quic.Context().Done():
+		return
+	}
 	for c.awaitRest() && !c.awaitQuiet() {
 	}
 	c.close()
@@ -74,15 +81,18 @@ func (c *conn) awaitQuiet() bool {
 	for time.Now().Before(deadline) {
 		stats := c.quic.ConnectionStats()
 		probe := stats.SmoothedRTT + 4*stats.MeanDeviation + 25*time.Millisecond
+		quiet, asleep := min(max(3*probe, minQuiet), maxQuiet), time.Now()
 		select {
-		case <-time.After(min(max(3*probe, minQuiet), maxQuiet)):
+		case <-time.After(quiet):
 		case <-c.quic.Context().Done():
 			return true
 		}
 		if !c.atRest() {
 			return false
 		}
-		if c.quic.ConnectionStats().PacketsSent == stats.PacketsSent {
+		// Where this goroutine was kept from running, so was quic-go's, which sends and probes.
+		stalled := time.Since(asleep) > 2*quiet
+		if !stalled && c.quic.ConnectionStats().PacketsSent == stats.PacketsSent {
 			return true
 		}
 	}

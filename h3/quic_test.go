@@ -2,8 +2,11 @@ package h3_test
 
 import (
 	"context"
+	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/quic-go/quic-go"
 	h3qlog "github.com/quic-go/quic-go/http3/qlog"
@@ -84,6 +87,30 @@ func TestTracer(t *testing.T) {
 	}
 }
 
+// TestGoAwayIsWaitedFor: http3 writes GOAWAY in its own time, on a busy machine long after it was asked to; here a tracer keeps it from it.
+func TestGoAwayIsWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	w.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") })
+	w.server.QUICConfig = &quic.Config{Tracer: func(context.Context, bool, quic.ConnectionID) qlogwriter.Trace { return slowTrace{} }}
+	w.serve(t)
+	c := w.dial(t, w.tls("open.example"))
+	do(t, c, rawh3.Get("open.example", "/"))
+	wantGoAway(t, c)
+}
+
+type slowTrace struct{}
+
+func (t slowTrace) AddProducer() qlogwriter.Recorder { return t }
+func (slowTrace) Close() error                       { return nil }
+
+func (slowTrace) RecordEvent(event qlogwriter.Event) {
+	if created, ok := event.(h3qlog.FrameCreated); ok {
+		if _, ok := created.Frame.Frame.(h3qlog.GoAwayFrame); ok {
+			time.Sleep(2500 * time.Millisecond) // longer than a connection ever has to be quiet before it is closed
+		}
+	}
+}
+
 type closedTrace struct{}
 
 func (closedTrace) AddProducer() qlogwriter.Recorder { return nil }
@@ -92,15 +119,15 @@ func (closedTrace) AddProducer() qlogwriter.Recorder { return nil }
 func TestQUICConfigForClient(t *testing.T) {
 	for name, own := range map[string]*quic.Config{"own": {Allow0RTT: true}, "none": nil} {
 		w := newWorld(t)
-		asked := false
+		var asked atomic.Bool
 		w.server.QUICConfig = &quic.Config{GetConfigForClient: func(*quic.ClientInfo) (*quic.Config, error) {
-			asked = true
+			asked.Store(true)
 			return own, nil
 		}}
 		w.serve(t)
 		c := w.dial(t, w.tls("open.example"))
 		wantStatus(t, c, "open.example", 200)
-		if !asked {
+		if !asked.Load() {
 			t.Errorf("%s: not asked", name)
 		}
 		if res := do(t, c, rawh3.Request("GET", "http", "open.example", "/")); res.Status != 421 {

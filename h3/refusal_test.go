@@ -77,7 +77,7 @@ func TestHTTPClient(t *testing.T) {
 	w := newWorld(t).serve(t)
 	transport := &http3.Transport{TLSClientConfig: w.tls("solo.example")}
 	defer transport.Close()
-	client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	client := &http.Client{Transport: transport, Timeout: patience}
 	post := func(path string) *http.Response {
 		req, err := http.NewRequest("POST", "https://"+w.addr+path, strings.NewReader("body"))
 		if err != nil {
@@ -104,7 +104,7 @@ func TestHTTPClient(t *testing.T) {
 	if res := post("/"); res.StatusCode != 421 || res.Header.Get("Alt-Svc") != "" {
 		t.Errorf("%s %v", res.Status, res.Header)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		res := post("/")
 		if res.StatusCode == 200 {
 			break

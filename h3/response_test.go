@@ -163,7 +163,7 @@ func TestWriter(t *testing.T) {
 
 	s := open("/flush")
 	r := bufio.NewReader(s.QUIC)
-	if err := s.QUIC.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := s.QUIC.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	for seen := ""; !strings.Contains(seen, "first"); {
@@ -219,7 +219,7 @@ func TestStreamTakenOver(t *testing.T) {
 	if err := s.Headers(rawh3.Get("open.example", "/")); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.QUIC.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := s.QUIC.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.QUIC.Peek(make([]byte, 1)); err != nil {

@@ -15,7 +15,14 @@ import (
 type schemes struct {
 	mu       sync.Mutex
 	byStream map[quic.StreamID]string
+
+	goAway chan struct{} // closed when http3 is about to write GOAWAY
+	toldOf sync.Once
 }
+
+func newSchemes() *schemes { return &schemes{goAway: make(chan struct{})} }
+
+func (s *schemes) goesAway() { s.toldOf.Do(func() { close(s.goAway) }) }
 
 const (
 	// Requests that quic-go rejects after it has reported their header section never take what is held for them, and neither
@@ -79,7 +86,7 @@ func (s *schemes) takeFor(r *http.Request) (scheme string, ok bool) {
 type schemesKey struct{}
 
 func withSchemes(ctx context.Context) context.Context {
-	return context.WithValue(ctx, schemesKey{}, new(schemes))
+	return context.WithValue(ctx, schemesKey{}, newSchemes())
 }
 
 // schemesOf returns the connection's schemes, and new ones, which nobody will ask, for a context of somebody else.
@@ -87,7 +94,7 @@ func schemesOf(ctx context.Context) *schemes {
 	if s, ok := ctx.Value(schemesKey{}).(*schemes); ok {
 		return s
 	}
-	return new(schemes)
+	return newSchemes()
 }
 
 // withoutScheme takes the scheme out of the URL again: handlers that were written for net/http print r.URL into

@@ -41,7 +41,7 @@ func (c *ticketCache) Put(_ string, s *tls.ClientSessionState) {
 // has waits until there is a ticket.
 func (c *ticketCache) has(t testing.TB) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); len(c.tickets) == 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); len(c.tickets) == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("no ticket came")
 		}
@@ -111,7 +111,7 @@ func TestResumption(t *testing.T) {
 // wantNoHandshake sees a connection fail, or, with TLS 1.3, end as soon as the server has seen what the client lacks.
 func wantNoHandshake(t testing.TB, w *world, config *tls.Config) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c, err := rawh3.Dial(ctx, w.addr, config, nil)
 	if err == nil {
@@ -217,7 +217,7 @@ func tryEarly(t *testing.T, w *world, config *tls.Config, host string) (*rawh3.C
 	defer cancel()
 	c, err := rawh3.DialEarly(ctx, r.addr, config, nil)
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	t.Cleanup(func() { c.Close() })
 	s, err := c.Stream(ctx)

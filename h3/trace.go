@@ -53,13 +53,18 @@ type recorder struct {
 }
 
 func (r *recorder) RecordEvent(e qlogwriter.Event) {
-	if parsed, ok := e.(qlog.FrameParsed); ok {
-		if headers, ok := parsed.Frame.Frame.(qlog.HeadersFrame); ok {
-			r.schemes.read(parsed.StreamID, headers.HeaderFields)
-		}
-	}
 	if r.caller != nil {
 		r.caller.RecordEvent(e)
+	}
+	switch e := e.(type) {
+	case qlog.FrameParsed:
+		if headers, ok := e.Frame.Frame.(qlog.HeadersFrame); ok {
+			r.schemes.read(e.StreamID, headers.HeaderFields)
+		}
+	case qlog.FrameCreated:
+		if _, ok := e.Frame.Frame.(qlog.GoAwayFrame); ok {
+			r.schemes.goesAway()
+		}
 	}
 }
 

@@ -142,6 +142,9 @@ func (w *world) dial(t testing.TB, config *tls.Config) *rawh3.Conn {
 	return c
 }
 
+// patience is what a test waits for before it counts as failed.
+const patience = 20 * time.Second
+
 // do sends a request that must be answered.
 func do(t testing.TB, c *rawh3.Conn, fields []rawh3.Field) *rawh3.Response {
 	t.Helper()
@@ -153,7 +156,7 @@ func do(t testing.TB, c *rawh3.Conn, fields []rawh3.Field) *rawh3.Response {
 }
 
 func try(t testing.TB, c *rawh3.Conn, fields []rawh3.Field) (*rawh3.Response, error) {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	return c.Do(ctx, fields, "")
 }
@@ -196,7 +199,7 @@ func wantClosed(t testing.TB, c *rawh3.Conn) {
 	select {
 	case <-c.QUIC.Context().Done():
 		wantCode(t, context.Cause(c.QUIC.Context()), rawh3.NoError)
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the connection was not closed")
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +29,7 @@ type door struct {
 	judge func(d *door, w http.ResponseWriter, r *http.Request, host string) bool
 	page  func(w http.ResponseWriter, host string)
 
+	mu       sync.Mutex // requests of several connections are answered one after the other
 	asked    string
 	optional bool // staff.test asks for certificates, and answers without
 	accepts  int  // so many connections, and then the server is gone; 0: it stays
@@ -69,6 +72,8 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == "OPTIONS" {
 		return
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.asked = strings.TrimSuffix(r.Host, ":"+d.port)
 	if d.judge != nil && d.judge(d, w, r, r.Host) {
 		return
@@ -161,7 +166,7 @@ func told(r *Report) string {
 }
 
 func TestLiveServers(t *testing.T) {
-	nonce := 0
+	var nonce atomic.Int64
 	for _, test := range []struct {
 		name  string
 		spoil func(*door)
@@ -188,7 +193,7 @@ func TestLiveServers(t *testing.T) {
 		}, "bypass/no-sni >staff"},
 		{"pages with cookies, dates and nonces", func(d *door) {
 			d.page = func(w http.ResponseWriter, host string) {
-				nonce++
+				nonce := nonce.Add(1)
 				w.Header().Set("Set-Cookie", fmt.Sprint("id=", nonce))
 				w.Header().Set("Strict-Transport-Security", "max-age=1000")
 				fmt.Fprintf(w, "<script nonce='n%dx'></script><p>%s greets you at %s with all these words of its own, %s, with many words that are "+
@@ -204,7 +209,7 @@ func TestLiveServers(t *testing.T) {
 		{"a certificate is asked for, not required, and there is no ALPN", func(d *door) { d.protocols, d.optional = nil, true }, ""},
 		{"a page for all that is not known, with the name and a nonce", func(d *door) {
 			d.refuse = func(w http.ResponseWriter) {
-				nonce++
+				nonce := nonce.Add(1)
 				fmt.Fprintf(w, "Here is no %s. Incident %dx", d.asked, nonce)
 			}
 		}, "parse/foreign-port one>one, uncovered blog>one, uncovered blog>staff, uncovered one>blog, uncovered/unknown-authority one>usher-probe.invalid, wrong-content one>staff, wrong-content two>staff"},

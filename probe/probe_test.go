@@ -74,8 +74,6 @@ func TestHostileServers(t *testing.T) {
 		"refused.test": "1",
 		"good.test":    fmt.Sprint(site(t)),
 	}
-	o := Options{Protocols: []wire.Protocol{wire.H1, wire.H2}, TargetRate: -1, Parallel: 4, Resolve: loopback,
-		Limits: wire.Limits{Connect: time.Second, Answer: time.Second}}
 	var targets []Target
 	for name, port := range ports {
 		target, err := ParseTarget(name + ":" + port)
@@ -84,25 +82,45 @@ func TestHostileServers(t *testing.T) {
 		}
 		targets = append(targets, target)
 	}
-	began := time.Now()
-	r, err := Probe(t.Context(), targets, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if took := time.Since(began); took > 40*time.Second {
-		t.Errorf("it took %v", took)
-	}
 	want := map[string]string{"hang.test": "timeout", "reset.test": "closed", "plain.test": "not-tls", "refused.test": "refused",
 		"garbage.test": "garbage", "silent.test": "timeout"} // a handshake alone does not make a host that can be reached
-	for i := range r.Hosts {
-		h := &r.Hosts[i]
-		name, _, _ := strings.Cut(h.Name, ":")
-		if word := want[name]; (word == "") != (h.Unreachable == "") || !strings.HasPrefix(h.Unreachable, word) {
-			t.Errorf("%s: %q, want %q", name, h.Unreachable, word)
+	patiently(t, time.Second, func(limit time.Duration) (wrong string) {
+		visits.Store(0)
+		began := time.Now()
+		r, err := Probe(t.Context(), targets, Options{Protocols: []wire.Protocol{wire.H1, wire.H2}, TargetRate: -1, Parallel: 4, Resolve: loopback,
+			Limits: wire.Limits{Connect: limit, Answer: limit}})
+		if err != nil {
+			t.Fatal(err)
 		}
-		if name == "good.test" && (len(h.Protocols) != 2 || h.Protocols[0].Status != 200 || h.Protocols[1].Status != 200) {
-			t.Errorf("good.test: %+v", h.Protocols)
+		if took := time.Since(began); took > 40*limit {
+			wrong += fmt.Sprintf("it took %v\n", took)
 		}
+		for i := range r.Hosts {
+			h := &r.Hosts[i]
+			name, _, _ := strings.Cut(h.Name, ":")
+			if word := want[name]; (word == "") != (h.Unreachable == "") || !strings.HasPrefix(h.Unreachable, word) {
+				wrong += fmt.Sprintf("%s: %q, want %q\n", name, h.Unreachable, word)
+			}
+			if name == "good.test" && (len(h.Protocols) != 2 || h.Protocols[0].Status != 200 || h.Protocols[1].Status != 200) {
+				wrong += fmt.Sprintf("good.test: %+v\n", h.Protocols)
+			}
+		}
+		return wrong
+	})
+}
+
+// patiently tries something whose limit of time is too short for a slow machine again with longer ones, and fails with what is wrong then.
+func patiently(t *testing.T, limit time.Duration, try func(limit time.Duration) (wrong string)) {
+	t.Helper()
+	for ; ; limit *= 4 {
+		wrong := try(limit)
+		if wrong == "" {
+			return
+		}
+		if limit > 10*time.Second {
+			t.Fatal(wrong)
+		}
+		t.Logf("with a limit of %v: %s", limit, wrong)
 	}
 }
 
@@ -126,7 +144,12 @@ func TestManners(t *testing.T) {
 		ConnState: func(_ net.Conn, s http.ConnState) {
 			switch s {
 			case http.StateNew:
-				most.Store(max(most.Load(), open.Add(1)))
+				// The end of one may be seen behind the begin of the next, which is made to wait for it.
+				n := open.Add(1)
+				for end := time.Now().Add(10 * time.Second); n > 1 && time.Now().Before(end); n = open.Load() {
+					time.Sleep(time.Millisecond)
+				}
+				most.Store(max(most.Load(), n))
 			case http.StateClosed:
 				open.Add(-1)
 			}
@@ -151,7 +174,7 @@ func TestManners(t *testing.T) {
 	if least := time.Duration(requests.Load()-1) * time.Second / rate; took < least || requests.Load() < 10 {
 		t.Errorf("%d requests in %v, at most %d a second are allowed", requests.Load(), took, rate)
 	}
-	if most.Load() > 2 { // the server may see the end of one behind the begin of the next
+	if most.Load() > 1 {
 		t.Errorf("%d connections at a time", most.Load())
 	}
 	if odd := methods.Load(); odd != nil {
@@ -218,15 +241,19 @@ func TestDownAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Probe(t.Context(), append(targets, target), Options{Protocols: []wire.Protocol{wire.H1, wire.H2}, TargetRate: -1, Resolve: loopback,
-		Limits: wire.Limits{Connect: 300 * time.Millisecond}})
-	if err != nil || r.Summary.Unreachable != 20 || r.Hosts[20].Unreachable != "" {
-		t.Errorf("%v, %+v", err, r.Summary)
-	}
-	if n := visits.Load(); n != mostFails {
-		t.Errorf("%d tries", n)
-	}
-	if !strings.HasPrefix(r.Hosts[19].Unreachable, "timeout") {
-		t.Errorf("the last one: %q", r.Hosts[19].Unreachable)
-	}
+	patiently(t, 300*time.Millisecond, func(limit time.Duration) string {
+		visits.Store(0)
+		r, err := Probe(t.Context(), append(targets, target), Options{Protocols: []wire.Protocol{wire.H1, wire.H2}, TargetRate: -1, Resolve: loopback,
+			Limits: wire.Limits{Connect: limit}})
+		if err != nil || r.Summary.Unreachable != 20 || r.Hosts[20].Unreachable != "" {
+			return fmt.Sprintf("%v, %+v", err, r.Summary)
+		}
+		if n := visits.Load(); n != mostFails {
+			return fmt.Sprintf("%d tries", n)
+		}
+		if !strings.HasPrefix(r.Hosts[19].Unreachable, "timeout") {
+			return fmt.Sprintf("the last one: %q", r.Hosts[19].Unreachable)
+		}
+		return ""
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -104,11 +105,25 @@ func otherCA(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".pem"), ca.PEM(), 0o644))
 }
 
+// port keeps to those that no system gives away by itself (Linux begins at 32768, others at 49152): between this and the script's own use
+// any connection of a test that runs beside it might get the port.
 func port(ts *testscript.TestScript, _ bool, args []string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	ts.Setenv(args[0], fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
-	ts.Check(l.Close())
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(22_000))
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			continue
+		}
+		u, err := net.ListenPacket("udp", address)
+		l.Close()
+		if err != nil {
+			continue
+		}
+		u.Close()
+		ts.Setenv(args[0], fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
+		return
+	}
+	ts.Fatalf("no port is free")
 }
 
 // scriptTime bounds what a script waits for.

@@ -90,6 +90,7 @@ func (s *session) reload(g *gateway.Gateway, file string, old *config.Loaded) *c
 
 // drain ends the gateway; cause is why it ended by itself, if it did.
 func (s *session) drain(ctx context.Context, g *gateway.Gateway, l *config.Loaded, stop chan os.Signal, cause error) error {
+	g.NotReady() // before anybody is told
 	fmt.Fprintf(s.stderr, "usher: ending; requests that have begun get %s, a second signal ends at once\n", l.Timeouts.Drain)
 	ctx, cut := context.WithCancel(ctx)
 	defer cut()

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -31,13 +33,14 @@ func upload() []string {
 func (c *wire) flood(until time.Time, frames int, batch func(f *http2.Framer)) (sent int) {
 	until = until.Add(3 * time.Second)
 	c.SetWriteDeadline(until)
+	var err error
 	for time.Now().Before(until) && c.end() == "open" {
-		if c.send(batch) != nil {
+		if err = c.send(batch); err != nil {
 			break
 		}
 		sent += frames
 	}
-	c.settle()
+	c.settle(err)
 	return sent
 }
 
@@ -50,9 +53,14 @@ func (c *wire) greet() {
 	}
 }
 
-// settle waits a moment for the server's last words: what was sent last may have been what it had enough of.
-func (c *wire) settle() {
-	for limit := time.Now().Add(300 * time.Millisecond); time.Now().Before(limit) && c.end() == "open"; {
+// settle waits a moment for the server's last words: what was sent last may have been what it had enough of. Where sending has failed the
+// connection has ended, which the reader is about to see.
+func (c *wire) settle(failed error) {
+	moment := 300 * time.Millisecond
+	if failed != nil && !errors.Is(failed, os.ErrDeadlineExceeded) {
+		moment = patience
+	}
+	for limit := time.Now().Add(moment); time.Now().Before(limit) && c.end() == "open"; {
 		time.Sleep(5 * time.Millisecond)
 	}
 }
@@ -164,18 +172,19 @@ func TestAbuseDeafFlood(t *testing.T) {
 	r := s.attack(t, 4, time.Second, bound(4*2<<20), func(c *wire, until time.Time) (sent int) {
 		until = until.Add(3 * time.Second)
 		c.SetWriteDeadline(until)
+		var err error
 		for time.Now().Before(until) {
-			if c.send(func(f *http2.Framer) {
+			if err = c.send(func(f *http2.Framer) {
 				for range 500 {
 					f.WritePing(false, [8]byte{})
 				}
-			}) != nil {
+			}); err != nil {
 				break
 			}
 			sent += 500
 		}
 		go c.read()
-		c.settle()
+		c.settle(err)
 		return sent
 	})
 	r.want(t, 2000, calm, "closed")
@@ -207,15 +216,16 @@ func TestAbuseBomb(t *testing.T) {
 				until = until.Add(3 * time.Second)
 				c.greet()
 				c.SetWriteDeadline(until)
+				var err error
 				for id := uint32(1); time.Now().Before(until) && c.end() == "open"; id += 2 {
-					if c.send(func(f *http2.Framer) {
+					if err = c.send(func(f *http2.Framer) {
 						f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: test.block, EndStream: true, EndHeaders: true})
-					}) != nil {
+					}); err != nil {
 						break
 					}
 					sent++
 				}
-				c.settle()
+				c.settle(err)
 				return sent
 			})
 			r.want(t, 4, test.end, "closed")

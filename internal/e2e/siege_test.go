@@ -40,7 +40,14 @@ var siegeLimits = fmt.Sprintf("{handshake: 10s, header: %[1]v, body: %[1]v, idle
 func newSiege(t *testing.T) *siege {
 	t.Helper()
 	s := new(siege)
-	srv := httptest.NewServer(http.HandlerFunc(s.behind))
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(s.behind))
+	// By itself a socket takes a whole big page: hundreds of them, which nobody reads, are more than the kernel has for all TCP of a small
+	// machine, and then it resets connections, whoever has them.
+	srv.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		c.(*net.TCPConn).SetWriteBuffer(16 << 10)
+		return ctx
+	}
+	srv.Start()
 	t.Cleanup(srv.Close)
 	c := newCast(t)
 	c.ca.WriteServer(t, c.dir, "a", "a.test")
@@ -93,6 +100,7 @@ func (s *siege) behind(w http.ResponseWriter, r *http.Request) {
 type attack struct {
 	sent int    // frames, or whatever the test counts
 	end  string // as (*wire).end words it
+	late bool   // it lasted longer than a time limit of the siege
 }
 
 // A result is what came of a siege.
@@ -107,7 +115,25 @@ func bound(bytes int) int { return (32<<20 + 2*bytes) * raceMemory }
 
 // attack has sides connections attack at once for a while: each calls assault, again and again, with a new connection, which has begun
 // and is not read from. Meanwhile the ordinary client is served about as quickly as before, and afterwards nothing is left.
+// Others may keep the processors busy, too, so that it was not counts where it happens again and again.
 func (s *siege) attack(t *testing.T, sides int, length time.Duration, limit int, assault func(c *wire, until time.Time) (sent int)) result {
+	t.Helper()
+	const tries = 3
+	for try := 1; ; try++ {
+		r, slow := s.attackOnce(t, sides, length, limit, assault)
+		switch {
+		case slow == "" || t.Failed():
+			return r
+		case try == tries:
+			t.Error(slow)
+			return r
+		}
+		t.Logf("again, since %s", slow)
+	}
+}
+
+func (s *siege) attackOnce(t *testing.T, sides int, length time.Duration, limit int, assault func(c *wire, until time.Time) (sent int)) (
+	r result, slow string) {
 	t.Helper()
 	o := s.ordinary(t)
 	quiet := o.visits(t.Context(), 40)
@@ -121,11 +147,11 @@ func (s *siege) attack(t *testing.T, sides int, length time.Duration, limit int,
 
 	address, config, until := s.at(t, "public"), s.tls(on("a.test"), "h2"), time.Now().Add(length)
 	var mu sync.Mutex
-	var r result
 	var attackers sync.WaitGroup
 	for range sides {
 		attackers.Go(func() {
 			for first := true; first || time.Now().Before(until); first = false {
+				began := time.Now()
 				c, err := beginWire(address, config)
 				if err != nil {
 					t.Errorf("an attacker: %v", err)
@@ -133,7 +159,7 @@ func (s *siege) attack(t *testing.T, sides int, length time.Duration, limit int,
 				}
 				sent := assault(c, until)
 				mu.Lock()
-				r.attacks = append(r.attacks, attack{sent, c.end()})
+				r.attacks = append(r.attacks, attack{sent, c.end(), time.Since(began) > siegeLimit})
 				mu.Unlock()
 				c.Close()
 			}
@@ -154,35 +180,36 @@ func (s *siege) attack(t *testing.T, sides int, length time.Duration, limit int,
 	}
 	stop()
 	served := <-during
-	s.judge(t, quiet, served, r, limit)
+	slow = s.judge(t, quiet, served, r, limit)
 	const some = 10 // that come and go anyway
 	eventually(t, "the connections and goroutines of the attack are gone", func() bool {
 		return s.open(t) <= connections && s.gauge(t, "go_goroutines") <= goroutines+some
 	})
-	return r
+	return r, slow
 }
 
-// judge compares the ordinary client's run with its quiet one, and the memory with its limit.
-func (s *siege) judge(t *testing.T, quiet, served visits, r result, limit int) {
+// judge compares the ordinary client's run with its quiet one, and the memory with its limit. It says how the client was too slow.
+func (s *siege) judge(t *testing.T, quiet, served visits, r result, limit int) (slow string) {
 	t.Helper()
 	t.Logf("%s; the ordinary client: median %v, longest %v of %d (quiet: %v, %v); memory: %d KiB more, %d allowed", r.summary(),
 		served.median(), served.longest(), len(served.took), quiet.median(), quiet.longest(), r.grown>>10, limit>>10)
 	if served.err != nil {
 		t.Errorf("the ordinary client's request %d: %v", len(served.took)+1, served.err)
 	}
-	if len(served.took) < 5 {
-		t.Errorf("the ordinary client was served %d times", len(served.took))
-	}
-	// The attackers run on the same processors, and other tests may.
-	if most := 30*quiet.median() + 100*time.Millisecond; served.median() > most {
-		t.Errorf("the ordinary client waited %v in the median, %v allowed", served.median(), most)
-	}
-	if most := 5 * time.Second; served.longest() > most {
-		t.Errorf("the ordinary client waited %v, %v allowed", served.longest(), most)
-	}
 	if r.grown > limit {
 		t.Errorf("the process grew by %d KiB, %d allowed", r.grown>>10, limit>>10)
 	}
+	if len(served.took) < 5 {
+		return fmt.Sprintf("the ordinary client was served %d times", len(served.took))
+	}
+	// The attackers run on the same processors, and other tests may.
+	if most := 30*quiet.median() + raceMemory*100*time.Millisecond; served.median() > most { // the race detector takes time, too
+		return fmt.Sprintf("the ordinary client waited %v in the median, %v allowed", served.median(), most)
+	}
+	if most := 5 * time.Second; served.longest() > most {
+		return fmt.Sprintf("the ordinary client waited %v, %v allowed", served.longest(), most)
+	}
+	return ""
 }
 
 func (r result) sent() (sum int) {
@@ -210,6 +237,9 @@ func (r result) want(t *testing.T, sent int, ends ...string) {
 	said, seen := strings.Split(ends[0], "|"), false
 	for _, a := range r.attacks {
 		seen = seen || slices.Contains(said, a.end)
+		if a.late && a.end == "GOAWAY NO_ERROR" {
+			continue // on a slow machine a connection without requests has been idle for long enough before the server has had enough
+		}
 		if !slices.Contains(ends[1:], a.end) && !slices.Contains(said, a.end) {
 			t.Errorf("a connection on which %d were sent: %s, want one of %q", a.sent, a.end, ends)
 			return

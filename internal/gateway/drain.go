@@ -15,7 +15,7 @@ const cutGrace = 2 * time.Second
 // configuration and as long as ctx lasts; then everything is closed. The error says how many requests were cut; nil:
 // none. The admin listener goes last. Later calls wait for the first one and return nil.
 func (g *Gateway) Shutdown(ctx context.Context) error {
-	g.draining.Store(true)
+	g.NotReady()
 	g.change.Lock()
 	if g.stopped {
 		g.change.Unlock()
@@ -57,6 +57,9 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.renewal.Wait()
 	return g.finish(cut, time.Since(began))
 }
+
+// NotReady has /readyz answer 503 from now on. Shutdown begins with it; who announces a shutdown calls it before.
+func (g *Gateway) NotReady() { g.draining.Store(true) }
 
 // finish is what is left when nothing is served any more.
 func (g *Gateway) finish(cut int, took time.Duration) error {

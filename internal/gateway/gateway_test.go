@@ -9,8 +9,11 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/quic-go/quic-go"
 
 	"github.com/usher-http/usher/internal/testenv"
 )
@@ -226,46 +229,102 @@ func TestHandshakeOutlastsTheHeaderLimit(t *testing.T) {
 	}
 }
 
+// deaf is a client's socket that nothing comes in by.
+type deaf struct {
+	net.PacketConn
+	over chan struct{}
+}
+
+func (d deaf) ReadFrom([]byte) (int, net.Addr, error) {
+	<-d.over
+	return 0, nil, net.ErrClosed
+}
+
+// Over QUIC, where nothing but the loss of what is kept for it tells of the end of a handshake.
+func TestHandshakeLimitOverHTTP3(t *testing.T) {
+	const limits = "\ntimeouts: {handshake: %s}\n"
+	long, short := newFolder(t).start(t, basic+fmt.Sprintf(limits, "60s")), newFolder(t).start(t, basic+fmt.Sprintf(limits, "300ms"))
+	open := func(r *running) float64 { return r.metric(t, "usher_connections", "listener=tls", "proto=h3") }
+	ctx, cancel := context.WithCancel(t.Context())
+	var clients sync.WaitGroup
+	over := make(chan struct{})
+	defer func() {
+		cancel()
+		close(over)
+		clients.Wait()
+	}()
+	for _, r := range []*running{long, short} {
+		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer udp.Close()
+		server, err := net.ResolveUDPAddr("udp", r.addr(t, "tls"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients.Go(func() {
+			client := &quic.Transport{Conn: deaf{udp, over}}
+			client.Dial(ctx, server, &tls.Config{ServerName: "a.test.example", NextProtos: []string{"h3"}}, &quic.Config{HandshakeIdleTimeout: patience})
+			<-over
+			client.Close()
+		})
+		eventually(t, "a handshake has begun", func() bool { return open(r) == 1 })
+	}
+	eventually(t, "it is given up", func() bool { return open(short) == 0 })
+	if open(long) != 1 {
+		t.Error("so is the one that has more time")
+	}
+}
+
 func TestStalledUploadEnds(t *testing.T) {
 	for _, proto := range protocols {
 		t.Run(proto, func(t *testing.T) {
-			f := newFolder(t)
-			up := newUpstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
-				io.Copy(io.Discard, r.Body)
-				io.WriteString(w, "got it")
-			})
-			r := f.start(t, proxied(up)+"\ntimeouts: {body: 500ms}\n")
-			c := r.client(t, proto, "tls", "a.test.example")
-			body, stalls := io.Pipe()
-			go func() {
-				// In time each, longer than the limit in all.
-				for range 10 {
-					fmt.Fprint(stalls, "part")
-					time.Sleep(80 * time.Millisecond)
+			patiently(t, 500*time.Millisecond, func(t *testing.T, limit time.Duration) bool {
+				up := newUpstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+					io.Copy(io.Discard, r.Body)
+					io.WriteString(w, "got it")
+				})
+				r := newFolder(t).start(t, proxied(up)+fmt.Sprintf("\ntimeouts: {body: %v}\n", limit))
+				c := r.client(t, proto, "tls", "a.test.example")
+				// post returns a status. A client that sees its connection break while it sends may get no answer to see.
+				post := func(body io.Reader) int {
+					res, err := c.http.Do(c.request(t, "POST", "a.test.example", "/", body))
+					if err != nil {
+						return http.StatusRequestTimeout
+					}
+					res.Body.Close()
+					return res.StatusCode
 				}
-				stalls.Close()
-			}()
-			c.do(t, c.request(t, "POST", "a.test.example", "/", body)).want(t, 200, "got it")
+				body, parts := io.Pipe()
+				go func() {
+					// In time each, longer than the limit in all.
+					for range 10 {
+						fmt.Fprint(parts, "part")
+						time.Sleep(limit / 6)
+					}
+					parts.Close()
+				}()
+				switch got := post(body); got {
+				case http.StatusOK:
+				case http.StatusRequestTimeout:
+					return false // the client was kept waiting
+				default:
+					t.Errorf("status %d", got)
+				}
 
-			body, stalls = io.Pipe()
-			go fmt.Fprint(stalls, "part")
-			status := make(chan int, 1)
-			stalled := c.request(t, "POST", "a.test.example", "/", body)
-			go func() {
-				// A client that sees its connection break while it sends may get no answer to see.
-				res, err := c.http.Do(stalled)
-				if err != nil {
-					status <- http.StatusRequestTimeout
-					return
+				seen := r.log.count("msg", "request", "status", "408")
+				body, stalls := io.Pipe()
+				go fmt.Fprint(stalls, "part")
+				status := make(chan int, 1)
+				go func() { status <- post(body) }()
+				eventually(t, "the end of the request", func() bool { return r.log.count("msg", "request", "status", "408") > seen })
+				stalls.Close()
+				if got := wait(t, "the answer", status); got != http.StatusRequestTimeout {
+					t.Errorf("status %d", got)
 				}
-				res.Body.Close()
-				status <- res.StatusCode
-			}()
-			r.log.wait(t, "msg", "request", "status", "408")
-			stalls.Close()
-			if got := wait(t, "the answer", status); got != http.StatusRequestTimeout {
-				t.Errorf("status %d", got)
-			}
+				return true
+			})
 		})
 	}
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
@@ -29,40 +30,45 @@ func TestH2ContentThatStalls(t *testing.T) {
 
 // timeouts.idle: how long a client may take nothing of an answer. Other streams of the connection go on.
 func TestH2AnswerThatIsNotTaken(t *testing.T) {
-	gone := make(chan struct{})
-	block := make([]byte, 64<<10)
-	up := newUpstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/endless" {
-			io.WriteString(w, r.URL.Path)
-			return
-		}
-		for {
-			if _, err := w.Write(block); err != nil {
-				close(gone)
+	patiently(t, 300*time.Millisecond, func(t *testing.T, idle time.Duration) bool {
+		gone := make(chan struct{})
+		block := make([]byte, 64<<10)
+		up := newUpstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/endless" {
+				io.WriteString(w, r.URL.Path)
 				return
 			}
+			for {
+				if _, err := w.Write(block); err != nil {
+					close(gone)
+					return
+				}
+			}
+		})
+		d := drive(t, mixed(up.URL)+fmt.Sprintf("timeouts: {idle: %v}\n", idle))
+		c := d.wire(t)
+		c.out.WriteWindowUpdate(0, 1<<24)
+		id := c.get("/endless") // fills the stream's window, and not the connection's
+		var h heard
+		for h.reset == nil {
+			quick := c.get("/quick")
+			if !c.ends(quick) || c.seen(quick).status != "200" {
+				return false // the limit is the upstream's, too, and that of a connection whose client does not answer a PING
+			}
+			h = c.seen(id)
 		}
-	})
-	d := drive(t, mixed(up.URL)+"timeouts: {idle: 300ms}\n")
-	c := d.wire(t)
-	c.out.WriteWindowUpdate(0, 1<<24)
-	id := c.get("/endless") // fills the stream's window, and not the connection's
-	var h heard
-	for n := 0; h.reset == nil; n++ {
+		if *h.reset != http2.ErrCodeCancel || h.ended || len(h.body) != 65535 {
+			t.Errorf("reset with %v, ended %v, %d bytes", *h.reset, h.ended, len(h.body))
+		}
+		wait(t, "the end of the upstream's answer", gone)
+		d.log.wait(t, "msg", "request", "path", "/endless", "aborted", "true")
 		c.want(c.get("/quick"), "200", "/quick")
-		h = c.seen(id)
-	}
-	if *h.reset != http2.ErrCodeCancel || h.ended || len(h.body) != 65535 {
-		t.Errorf("reset with %v, ended %v, %d bytes", *h.reset, h.ended, len(h.body))
-	}
-	wait(t, "the end of the upstream's answer", gone)
-	d.log.wait(t, "msg", "request", "path", "/endless", "aborted", "true")
-	c.want(c.get("/quick"), "200", "/quick")
+		return true
+	})
 }
 
 // timeouts.header: how long a client may take for its preface, for a header section, and for a frame.
 func TestH2WhatIsNotCompleted(t *testing.T) {
-	d := drive(t, mixed("http://"+deadAddress(t))+"timeouts: {header: 300ms}\n")
 	for name, begin := range map[string]func(c *wire){
 		"half a HEADERS frame": func(c *wire) {
 			c.ask(true, "GET", "/fixed")
@@ -78,13 +84,19 @@ func TestH2WhatIsNotCompleted(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := d.wire(t)
-			c.ping() // our acknowledgement of SETTINGS is through, and does not come in between
-			begin(c)
-			c.flush()
-			c.wantEnd(http2.ErrCodeNo)
+			patiently(t, 300*time.Millisecond, func(t *testing.T, limit time.Duration) bool {
+				c := drive(t, mixed("http://"+deadAddress(t))+fmt.Sprintf("timeouts: {header: %v}\n", limit)).wire(t)
+				if !c.pinged() { // our acknowledgement of SETTINGS is through, and does not come in between
+					return false
+				}
+				begin(c)
+				c.flush()
+				c.wantEnd(http2.ErrCodeNo)
+				return true
+			})
 		})
 	}
+	d := drive(t, mixed("http://"+deadAddress(t))+"timeouts: {header: 300ms}\n")
 	for name, first := range map[string]string{
 		"no preface":       "",
 		"half a preface":   preface[:10],
@@ -116,67 +128,101 @@ func TestH2HalfADataFrame(t *testing.T) {
 		rest, _ := io.ReadAll(r.Body)
 		read <- string(rest)
 	})
-	d := drive(t, mixed(up.URL)+"timeouts: {header: 100ms}\n")
-	c := d.wire(t)
-	c.ping() // our acknowledgement of SETTINGS is through
-	id := c.ask(false, "POST", "/")
-	c.out.WriteData(id, true, []byte("hello"))
-	c.queue.Truncate(c.queue.Len() - 1)
-	c.flush()
-	if got := wait(t, "content", read); got != "hell" {
-		t.Errorf("read %q", got)
-	}
-	select {
-	case <-c.gone:
-		t.Fatal("the connection ended")
-	case <-time.After(300 * time.Millisecond): // nothing is to happen
-	}
-	c.queue.WriteByte('o')
-	c.flush()
-	c.want(id, "200", "")
-	if got := wait(t, "content", read); got != "o" {
-		t.Errorf("read %q", got)
-	}
+	patiently(t, 100*time.Millisecond, func(t *testing.T, limit time.Duration) bool {
+		d := drive(t, mixed(up.URL)+fmt.Sprintf("timeouts: {header: %v}\n", limit))
+		c := d.wire(t)
+		if !c.pinged() { // our acknowledgement of SETTINGS is through
+			return false
+		}
+		id := c.ask(false, "POST", "/")
+		c.out.WriteData(id, true, []byte("hello"))
+		c.queue.Truncate(c.queue.Len() - 1)
+		c.flush()
+		if got := wait(t, "content", read); got != "hell" {
+			t.Errorf("read %q", got)
+		}
+		select {
+		case <-c.gone:
+			t.Fatal("the connection ended")
+		case <-time.After(3 * limit): // nothing is to happen
+		}
+		c.queue.WriteByte('o')
+		c.flush()
+		c.want(id, "200", "")
+		if got := wait(t, "content", read); got != "o" {
+			t.Errorf("read %q", got)
+		}
+		return true
+	})
 }
 
 // RFC 9113 section 6.8: "Endpoints SHOULD always send a GOAWAY frame before closing a connection so that the remote peer can know
 // whether a stream has been partially processed or not."
 func TestH2IdleConnection(t *testing.T) {
-	d := drive(t, mixed("http://"+deadAddress(t))+"timeouts: {idle: 300ms}\n")
-	c := d.wire(t)
-	id := c.get("/fixed")
-	c.want(id, "200", "fixed\n")
-	c.ping() // no request
-	if last := c.wantEnd(http2.ErrCodeNo).LastStreamID; last != id {
-		t.Errorf("the last stream is %d, want %d", last, id)
-	}
-	d.wantNothingLeft(t)
-	c = d.wire(t) // without a request
-	if last := c.wantEnd(http2.ErrCodeNo).LastStreamID; last != 0 {
-		t.Errorf("the last stream is %d, want 0", last)
-	}
+	patiently(t, 300*time.Millisecond, func(t *testing.T, idle time.Duration) bool {
+		d := drive(t, mixed("http://"+deadAddress(t))+fmt.Sprintf("timeouts: {idle: %v}\n", idle))
+		c := d.wire(t)
+		id := c.get("/fixed")
+		if !c.ends(id) {
+			return false
+		}
+		c.want(id, "200", "fixed\n")
+		if !c.pinged() { // no request
+			return false
+		}
+		if last := c.wantEnd(http2.ErrCodeNo).LastStreamID; last != id {
+			t.Errorf("the last stream is %d, want %d", last, id)
+		}
+		d.wantNothingLeft(t)
+		c = d.wire(t) // without a request
+		if last := c.wantEnd(http2.ErrCodeNo).LastStreamID; last != 0 {
+			t.Errorf("the last stream is %d, want 0", last)
+		}
+		return true
+	})
 }
 
 // A client that vanished without a word does not answer a PING; one that waits for its answer does.
 func TestH2SilentClient(t *testing.T) {
-	g := newGate(t)
-	d := drive(t, mixed(g.URL)+"timeouts: {idle: 200ms}\n")
-	there, vanished := d.wire(t), d.wire(t)
-	vanished.mu.Lock()
-	vanished.noPong = true
-	vanished.mu.Unlock()
-	id := there.get("/held")
-	wait(t, "the request", g.asked)
-	vanished.get("/held")
-	wait(t, "the request", g.asked)
-	wait(t, "the end of the connection", vanished.gone)
-	if vanished.pings != 1 {
-		t.Errorf("%d PINGs, want 1", vanished.pings)
-	}
-	wait(t, "the end of the upstream's request", g.gone)
-	there.until("another PING", func() bool { return there.pings >= 2 })
-	g.let <- struct{}{}
-	there.want(id, "200", "held")
+	patiently(t, 200*time.Millisecond, func(t *testing.T, idle time.Duration) bool {
+		g := newGate(t)
+		d := drive(t, mixed(g.URL)+fmt.Sprintf("timeouts: {idle: %v}\n", idle))
+		there, vanished := d.wire(t), d.wire(t)
+		vanished.mu.Lock()
+		vanished.noPong = true
+		vanished.mu.Unlock()
+		id := there.get("/held")
+		vanished.get("/held")
+		for range 2 {
+			select {
+			case <-g.asked:
+			case <-there.gone:
+				return false // idle before its request came
+			case <-vanished.gone:
+				return false
+			case <-time.After(patience):
+				t.Fatal("the request did not come")
+			}
+		}
+		wait(t, "the end of the connection", vanished.gone)
+		if vanished.pings != 1 {
+			t.Errorf("%d PINGs, want 1", vanished.pings)
+		}
+		wait(t, "the end of the upstream's request", g.gone)
+		answers := false
+		eventually(t, "another PING", func() bool {
+			there.mu.Lock()
+			defer there.mu.Unlock()
+			answers = there.err == nil
+			return there.pings >= 2 || !answers
+		})
+		if !answers {
+			return false // it had no time to
+		}
+		g.let <- struct{}{}
+		there.want(id, "200", "held")
+		return true
+	})
 }
 
 // Frames that bring nobody anything use up what time gives back, and time alone gives it back: not each look at the clock.

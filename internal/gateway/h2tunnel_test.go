@@ -146,8 +146,8 @@ func TestH2TunnelConnectionEnds(t *testing.T) {
 
 // Nobody has to say anything in it: timeouts.body and timeouts.idle are about HTTP.
 func TestH2TunnelRests(t *testing.T) {
-	_, c, id, up := tunnel(t, "timeouts: {body: 50ms, idle: 100ms}\n")
-	time.Sleep(400 * time.Millisecond) // nothing is to happen
+	_, c, id, up := tunnel(t, "timeouts: {body: 50ms, idle: 1s}\n") // idle is what a PING may take, too
+	time.Sleep(2500 * time.Millisecond)                             // nothing is to happen
 	c.data(id, false, []byte("still\n"))
 	if got, err := up.in.ReadString('\n'); got != "still\n" {
 		t.Fatalf("the upstream read %q, %v", got, err)

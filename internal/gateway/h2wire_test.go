@@ -323,12 +323,35 @@ func (c *wire) seen(id uint32) heard {
 // ping waits until the server has answered a PING: what it sent before has come then.
 func (c *wire) ping() {
 	c.t.Helper()
+	if !c.pinged() {
+		c.t.Fatalf("a PING was not answered before the end: %v; frames %v", c.err, c.order)
+	}
+}
+
+// pinged reports whether the connection did not end before.
+func (c *wire) pinged() (answered bool) {
+	c.t.Helper()
 	c.mu.Lock()
 	before := c.pongs
 	c.mu.Unlock()
 	c.out.WritePing(false, [8]byte{1})
 	c.flush()
-	c.until("the answer to a PING", func() bool { return c.pongs > before })
+	c.until("the answer to a PING, or the end", func() bool {
+		answered = c.pongs > before
+		return answered || c.err != nil
+	})
+	return answered
+}
+
+// ends waits for the end of an answer or of the connection, and reports whether it was that of the answer.
+func (c *wire) ends(id uint32) (answered bool) {
+	c.t.Helper()
+	c.until("an answer, or the end", func() bool {
+		h := c.streams[id]
+		answered = h != nil && (h.ended || h.reset != nil)
+		return answered || c.err != nil
+	})
+	return answered
 }
 
 // wantEnd waits for the end of the connection, and for GOAWAY before it.

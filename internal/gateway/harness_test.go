@@ -348,6 +348,20 @@ func (r *running) shutdown() <-chan error {
 	return done
 }
 
+// patiently tries something whose limit of time a slow machine may pass before the test gets to what it is about: try says so, and is called
+// again with a longer one.
+func patiently(t *testing.T, limit time.Duration, try func(t *testing.T, limit time.Duration) (tested bool)) {
+	t.Helper()
+	for ; limit < patience; limit *= 4 {
+		tested := false
+		t.Run(limit.String(), func(t *testing.T) { tested = try(t, limit) })
+		if tested || t.Failed() {
+			return
+		}
+	}
+	t.Error("the machine is too slow, or it happens whatever the limit is")
+}
+
 func wait[T any](t *testing.T, what string, c <-chan T) (v T) {
 	t.Helper()
 	select {

@@ -162,6 +162,7 @@ func (l *listener) newUDP() *front {
 func (l *listener) quicConfig() *quic.Config {
 	return &quic.Config{
 		Tracer:                         l.countQUIC,
+		HandshakeIdleTimeout:           l.timeouts.Handshake / 2, // twice that is for all of it
 		InitialStreamReceiveWindow:     h3StreamWindow,
 		MaxStreamReceiveWindow:         h3StreamWindow,
 		InitialConnectionReceiveWindow: h3ConnWindow,

@@ -19,6 +19,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/usher-http/usher/internal/testca"
+	"github.com/usher-http/usher/internal/testenv"
 )
 
 func newUpstreamServer(t *testing.T, h http.HandlerFunc) *httptest.Server {
@@ -103,7 +104,7 @@ func TestForwardedOfIPv6(t *testing.T) {
 // deadAddress is one where nobody listens.
 func deadAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", testenv.LoopbackAny(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -251,7 +251,7 @@ func TestHandshake(t *testing.T) {
 	defer c.Close()
 	defer s.Close()
 	for _, end := range []net.Conn{c, s} {
-		end.SetDeadline(time.Now().Add(10 * time.Second)) // a side that fails must not leave the other waiting
+		end.SetDeadline(time.Now().Add(20 * time.Second)) // a side that fails must not leave the other waiting
 	}
 	result := make(chan error, 1)
 	go func() {

@@ -263,10 +263,14 @@ func TestNothingIsLeaked(t *testing.T) {
 	})
 }
 
-// settled waits for goroutines to end until no more than most are left, or none has ended for a while.
+// settled waits for goroutines to end until no more than most are left, or none has ended for a while: a long one where it is known how many
+// there should be.
 func settled(most int) int {
-	n := runtime.NumGoroutine()
-	for calm := 0; calm < 100 && n > most; calm++ {
+	n, enough := runtime.NumGoroutine(), 100
+	if most > 0 {
+		enough = 5000
+	}
+	for calm := 0; calm < enough && n > most; calm++ {
 		time.Sleep(2 * time.Millisecond)
 		if m := runtime.NumGoroutine(); m != n {
 			n, calm = m, 0

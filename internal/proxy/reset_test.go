@@ -69,7 +69,7 @@ func TestResetThatOnlyAWriteIsTold(t *testing.T) {
 	time.Sleep(20 * time.Millisecond) // the reset is on its way, which nobody tells
 	b.pieces <- []byte("more")
 	close(b.pieces)
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(20 * time.Second)
 	for done := false; !done; {
 		select {
 		case <-b.asked: // the write went through: a moment too early

@@ -224,7 +224,7 @@ func arrived(t *testing.T, s *Server) {
 		t.Fatalf("%d idle connections", len(s.home.idle))
 	}
 	c := s.home.idle[0]
-	for deadline := time.Now().Add(5 * time.Second); c.quiet(); {
+	for deadline := time.Now().Add(20 * time.Second); c.quiet(); {
 		if time.Now().After(deadline) {
 			t.Fatal("nothing has come")
 		}
@@ -337,7 +337,7 @@ func TestNextConnectionThatRests(t *testing.T) {
 	}
 	close(closing)
 	c := s.home.idle[1]
-	for limit := time.Now().Add(5 * time.Second); c.quiet() && time.Now().Before(limit); {
+	for limit := time.Now().Add(20 * time.Second); c.quiet() && time.Now().Before(limit); {
 	}
 	if got := answer(s.Do(new(Call), send("POST", 0, nil))); got != `200 "1"` || sc.dialled() != 2 {
 		t.Error(got, sc.dialled())

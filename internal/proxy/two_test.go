@@ -141,18 +141,29 @@ func TestTwoLimits(t *testing.T) {
 			<-release
 		}
 		io.WriteString(w, "end")
-	}), Config{FirstByte: 100 * time.Millisecond, Idle: 100 * time.Millisecond})
+	}), Config{})
 	n := counting(s)
-	for path, want := range map[string]string{"/silent": "error timeout first byte", "/stops": `200 "hel" then timeout idle`, "/": `200 "end"`} {
-		if got := answer(s.Do(new(Call), get(path))); got != want {
-			t.Errorf("%s: %s, want %s", path, got, want)
+	// Each has the limit that it is to pass, and no other one, which a slow machine might.
+	for _, test := range []struct {
+		path            string
+		firstByte, idle time.Duration
+		want            string
+	}{
+		{"/silent", 100 * time.Millisecond, 0, "error timeout first byte"},
+		{"/stops", 0, 100 * time.Millisecond, `200 "hel" then timeout idle`},
+		{"/", 0, 0, `200 "end"`},
+	} {
+		s.config.FirstByte, s.config.Idle = test.firstByte, test.idle
+		if got := answer(s.Do(new(Call), get(test.path))); got != test.want {
+			t.Errorf("%s: %s, want %s", test.path, got, test.want)
 		}
 	}
+	s.config.FirstByte = time.Second
 	body := newWaiting()
 	r := send("POST", -1, body)
 	r.Target = "/slow"
 	go func() {
-		time.Sleep(250 * time.Millisecond) // longer than FirstByte: it is the client's time
+		time.Sleep(s.config.FirstByte + s.config.FirstByte/2) // longer than FirstByte: it is the client's time
 		body.come <- "slow "
 		close(body.come)
 	}()

@@ -68,7 +68,7 @@ func TestAgainstQuicGo(t *testing.T) {
 	go srv.Shutdown(t.Context())
 	select {
 	case <-c.GoAway():
-	case <-time.After(10 * time.Second):
+	case <-time.After(20 * time.Second):
 		t.Fatal("no GOAWAY")
 	}
 	if id := c.GoAwayID(); id != 8 {

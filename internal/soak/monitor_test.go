@@ -51,6 +51,7 @@ func (m *monitor) watch(t *testing.T) {
 			return
 		case now := <-each.C:
 			m.look(now)
+			m.run.pace.adjust(time.Since(now))
 			if now.Sub(reloaded) >= min(reloadEvery, m.limit/50) {
 				reloaded = now
 				m.run.server.reload()

@@ -17,6 +17,7 @@ type run struct {
 	ctx    context.Context // ends when the load is to end
 	stop   context.CancelFunc
 	server *server
+	pace   *pace // nil: as many as there are
 	ids    atomic.Uint64
 
 	requests, broken, sent, received atomic.Int64

@@ -65,6 +65,12 @@ func (s *session) String() string { return fmt.Sprintf("%#x (%s)", s.seed, s.kin
 
 // play has the session from its first connection to its end.
 func (s *session) play() {
+	many := 1 + rand.New(rand.NewPCG(s.seed, 11)).IntN(s.kind.many)
+	s.run.pace.enter(many)
+	defer s.run.pace.leave(many)
+	if s.run.ctx.Err() != nil {
+		return
+	}
 	c, err := s.kind.open(s)
 	if err != nil {
 		if s.run.ctx.Err() == nil {
@@ -78,7 +84,7 @@ func (s *session) play() {
 		defer timer.Stop()
 	}
 	var each sync.WaitGroup
-	for range 1 + s.rng.IntN(s.kind.many) {
+	for range many {
 		seed := s.rng.Uint64()
 		each.Go(func() { s.exchanges(rand.New(rand.NewPCG(seed, 4))) })
 	}

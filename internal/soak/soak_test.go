@@ -75,6 +75,9 @@ func TestSoak(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	l := newRun(ctx, s)
+	if !*long {
+		l.pace = newPace()
+	}
 	up.run.Store(l)
 	m := &monitor{run: l, upstreams: up, limit: limit}
 	watched := make(chan struct{})

@@ -21,9 +21,21 @@ import (
 )
 
 // patience is long beside the limits of these tests: nothing may take it.
-const patience = 10 * time.Second
+const patience = 20 * time.Second
 
-var tight = wire.Limits{Connect: 2 * time.Second, Answer: time.Second, Header: 16 << 10, Body: 64 << 10}
+var (
+	tight = wire.Limits{Connect: 3 * time.Second, Answer: 3 * time.Second, Header: 16 << 10, Body: 64 << 10}
+	// What no time limit is to end has all the time of a slow machine.
+	unhurried = wire.Limits{Connect: patience, Answer: patience, Header: tight.Header, Body: tight.Body}
+)
+
+// limitsFor are tight where a limit of time is what is wanted.
+func limitsFor(want wire.Failure) wire.Limits {
+	if want == wire.Timeout {
+		return tight
+	}
+	return unhurried
+}
 
 // listen serves each connection with f, and closes it then.
 func listen(t *testing.T, f func(net.Conn)) netip.AddrPort {
@@ -63,7 +75,10 @@ func secure(t *testing.T, protocol string, f func(*tls.Conn)) netip.AddrPort {
 
 func open(t *testing.T, d wire.Dial) *wire.Conn {
 	t.Helper()
-	d.Limits, d.ServerName = tight, "a.test"
+	d.ServerName = "a.test"
+	if d.Limits == (wire.Limits{}) {
+		d.Limits = unhurried
+	}
 	c, err := wire.Open(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +134,7 @@ func TestHostileHandshakes(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			within(t, func() {
-				_, err := wire.Open(t.Context(), wire.Dial{Address: test.address, Protocol: wire.H2, ServerName: "a.test", Limits: tight})
+				_, err := wire.Open(t.Context(), wire.Dial{Address: test.address, Protocol: wire.H2, ServerName: "a.test", Limits: limitsFor(test.want)})
 				if got, detail := wire.FailureOf(err); got != test.want || detail == "" {
 					t.Errorf("%s %q (%v), want %s", got, detail, err, test.want)
 				}
@@ -189,7 +204,7 @@ func TestHostileH1(t *testing.T) {
 				test.server(c)
 			})
 			within(t, func() {
-				c := open(t, wire.Dial{Address: address, Protocol: wire.H1})
+				c := open(t, wire.Dial{Address: address, Protocol: wire.H1, Limits: limitsFor(test.want)})
 				a := c.Do(t.Context(), &wire.Request{Authority: "a.test"})
 				check(t, c, &a, test.want, test.status)
 			})
@@ -310,7 +325,7 @@ func TestHostileH2(t *testing.T) {
 				<-drained // the client has closed
 			})
 			within(t, func() {
-				c := open(t, wire.Dial{Address: address, Protocol: wire.H2})
+				c := open(t, wire.Dial{Address: address, Protocol: wire.H2, Limits: limitsFor(test.want)})
 				a := c.Do(t.Context(), &wire.Request{Authority: "a.test"})
 				check(t, c, &a, test.want, test.status)
 			})

@@ -102,7 +102,7 @@ func TestResume(t *testing.T) {
 			t.Errorf("%s: no ticket", test.proto)
 			continue
 		}
-		d.ServerName, d.Limits, d.Resume = "b.test", tight, ticket
+		d.ServerName, d.Limits, d.Resume = "b.test", unhurried, ticket
 		again, err := wire.Open(t.Context(), d)
 		if err != nil {
 			t.Fatal(err)
@@ -155,7 +155,7 @@ func TestAlerts(t *testing.T) {
 			s.Handshake()
 			io.Copy(io.Discard, c)
 		})
-		c, err := wire.Open(t.Context(), wire.Dial{Address: address, Protocol: wire.H1, Version: version, ServerName: "a.test", Limits: tight})
+		c, err := wire.Open(t.Context(), wire.Dial{Address: address, Protocol: wire.H1, Version: version, ServerName: "a.test", Limits: unhurried})
 		if (err != nil) != (at == "handshake") || !c.Facts.Asked || c.Facts.Shown || c.Facts.Leaf() == nil {
 			t.Errorf("%x: %v, %+v", version, err, c.Facts)
 		}
@@ -188,7 +188,7 @@ func TestHello(t *testing.T) {
 		{"b.test", "b.test", "alert", "unrecognized_name"},
 		{"127.0.0.1", "127.0.0.1", "server_hello", ""},
 	} {
-		answer, alert, err := wire.Hello(t.Context(), address, test.sni, tight)
+		answer, alert, err := wire.Hello(t.Context(), address, test.sni, unhurried)
 		if err != nil || answer != test.answer || alert != test.alert {
 			t.Errorf("%s: %q %q %v", test.sni, answer, alert, err)
 		}

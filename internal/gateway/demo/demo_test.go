@@ -76,7 +76,7 @@ func TestFollow(t *testing.T) {
 		if e.SNI != blog || e.Status != 421 || e.Reason != "certificate_mismatch" || e.Path != "/orders" || e.Protocol != "h2" {
 			t.Errorf("%+v", e)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(20 * time.Second):
 		t.Fatal("nothing was told")
 	}
 }
