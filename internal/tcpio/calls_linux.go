@@ -42,3 +42,10 @@ func quiet(fd uintptr) bool {
 		}
 	}
 }
+
+// waiting reports whether bytes have come that are not read yet. It costs less than quiet, and does not see an end.
+func waiting(fd uintptr) bool {
+	var n int32
+	_, _, err := syscall.RawSyscall(syscall.SYS_IOCTL, fd, syscall.TIOCINQ, uintptr(unsafe.Pointer(&n)))
+	return err != 0 || n > 0
+}

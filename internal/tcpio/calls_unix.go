@@ -30,3 +30,6 @@ func quiet(fd uintptr) bool {
 		}
 	}
 }
+
+// waiting reports whether something has come that is not read yet.
+func waiting(fd uintptr) bool { return !quiet(fd) }

@@ -22,4 +22,7 @@ func (*Socket) TryRead([]byte) (int, bool, error)  { panic("no socket") }
 func (*Socket) Quiet() bool                        { panic("no socket") }
 func (*Socket) TryWrite([]byte, bool) (int, error) { panic("no socket") }
 func (*Socket) Write([]byte) (int, error)          { panic("no socket") }
+func (*Socket) Begin([]byte) (int, bool, error)    { panic("no socket") }
+func (*Socket) Stand(func() bool) error            { panic("no socket") }
+func (*Socket) TakeIn([]byte) (int, bool, error)   { panic("no socket") }
 func (*Socket) Ask(_, _, _ []byte) Answer          { panic("no socket") }

@@ -29,9 +29,14 @@ type Socket struct {
 	sent    int
 	listen  func(fd uintptr)
 	silent  bool
+	wake    func(fd uintptr) bool
+	turned  func() bool // of Stand
+	fd      uintptr     // while turned is called
 
 	writing  sync.Mutex // and what is below
 	try      func(fd uintptr)
+	begin    func(fd uintptr)
+	early    bool
 	from     []byte
 	more     bool
 	wrote    int
@@ -59,7 +64,7 @@ func Of(c net.Conn) *Socket {
 		return nil
 	}
 	s := &Socket{conn: c, raw: raw}
-	s.await, s.at, s.listen, s.try = s.turn, s.readNow, s.quietNow, s.writeNow
+	s.await, s.at, s.listen, s.try, s.begin, s.wake = s.turn, s.readNow, s.quietNow, s.writeNow, s.beginNow, s.standing
 	return s
 }
 
@@ -127,6 +132,42 @@ func (s *Socket) Quiet() bool {
 
 func (s *Socket) quietNow(fd uintptr) { s.silent = quiet(fd) }
 
+// Stand calls turn, and again whenever something may have come, until turn returns true: then it returns nil. It also returns where the
+// connection is closed, or its deadline for reading has passed. What turn reads it reads with TakeIn; nobody else can read meanwhile.
+//
+// While turn takes in all that is there, or less than it has room for, it is called again for whatever comes later. Only an end that comes
+// together with the last bytes goes unnoticed until the next ones should come.
+func (s *Socket) Stand(turn func() bool) error {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	s.turned = turn
+	err := s.raw.Read(s.wake)
+	s.turned = nil
+	if err != nil {
+		err = s.wrap("read", err)
+	}
+	return err
+}
+
+func (s *Socket) standing(fd uintptr) bool {
+	s.fd = fd
+	return s.turned()
+}
+
+// TakeIn reads what is there, from within the turn of Stand. ok is false where nothing is.
+func (s *Socket) TakeIn(p []byte) (n int, ok bool, err error) {
+	n, err = read(s.fd, p)
+	switch {
+	case err == syscall.EAGAIN:
+		return 0, false, nil
+	case err != nil:
+		return 0, true, s.wrap("read", os.NewSyscallError("read", err))
+	case n == 0:
+		return 0, true, io.EOF
+	}
+	return n, true, nil
+}
+
 // TryWrite writes what the socket takes without waiting. It does not see deadlines. more says that another write follows at once, and
 // that what is written now may wait for it to fill a segment.
 func (s *Socket) TryWrite(p []byte, more bool) (int, error) {
@@ -142,6 +183,29 @@ func (s *Socket) TryWrite(p []byte, more bool) (int, error) {
 		return s.wrote, s.wrap("write", os.NewSyscallError("write", s.writeErr))
 	}
 	return s.wrote, nil
+}
+
+// Begin is TryWrite of a request, before which nothing may have come that its answer would be looked for in: early says that something had, and
+// that nothing was written. An end that has come is found by reading.
+func (s *Socket) Begin(p []byte) (n int, early bool, err error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.from, s.more, s.wrote, s.writeErr, s.early = p, false, 0, nil, false
+	err = s.raw.Control(s.begin)
+	s.from = nil
+	switch {
+	case err != nil:
+		return 0, false, s.wrap("write", err)
+	case s.writeErr != nil && s.writeErr != syscall.EAGAIN:
+		return s.wrote, false, s.wrap("write", os.NewSyscallError("write", s.writeErr))
+	}
+	return s.wrote, s.early, nil
+}
+
+func (s *Socket) beginNow(fd uintptr) {
+	if s.early = waiting(fd); !s.early {
+		s.writeNow(fd)
+	}
 }
 
 // Write is the connection's Write, but that a deadline counts only where there is waiting.
