@@ -58,6 +58,8 @@ type conn struct {
 	reset    atomic.Bool // the server has reset it, as a write was told
 	tunnel   bool        // after 101: nothing goes back to the pool
 	gone     bool        // it is closed
+
+	stander *stander // its goroutine, while it has one
 }
 
 // piece is where content is in out, and what it is.
@@ -365,6 +367,9 @@ func (c *conn) discard() {
 	c.release()
 	c.watch.end()
 	c.watch.forget()
+	if c.stander != nil && c.stander.answering {
+		return // it closes it
+	}
 	c.raw.Close() // without TLS's farewell: it could wait for a server that does not read
 }
 
@@ -393,5 +398,7 @@ func (c *conn) putBack() {
 	}
 	c.release()
 	c.r, c.w = 0, 0
-	c.pool.put(c)
+	if c.stander == nil || !c.stander.answering {
+		c.pool.put(c)
+	}
 }

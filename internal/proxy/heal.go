@@ -144,7 +144,7 @@ func (s *Server) heal(call *Call, r *message.Request, p *pool, reused bool) (*Re
 		return nil, fault
 	}
 	own := s.heals.pool(host)
-	res, _, err := s.ask(call, r, own.forRequest(r), fresh)
+	res, _, err := s.ask(call, r, own.forRequest(r), fresh, false)
 	fault.Retried, fault.SNI = true, host
 	var connect *ConnectError
 	switch {

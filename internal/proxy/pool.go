@@ -17,11 +17,13 @@ type pool struct {
 	tls    *tls.Config // nil: plaintext
 	one    *pool       // the same SNI, but HTTP/2 is not offered; nil: this is it
 
-	mu      sync.Mutex
-	idle    []*conn // the oldest first
-	timer   *time.Timer
-	sweep   bool // the timer is set
-	retired bool // nobody will ask for its connections any more
+	mu       sync.Mutex
+	idle     []*conn // the oldest first
+	standing []*conn // that are idle, too, and have a goroutine; the oldest first
+	wanted   bool    // somebody looked for one of those in vain
+	timer    *time.Timer
+	sweep    bool // the timer is set
+	retired  bool // nobody will ask for its connections any more
 
 	two two // connections that speak HTTP/2
 }
@@ -68,15 +70,18 @@ func (p *pool) retire(retired bool) {
 func (p *pool) take(later bool) *conn {
 	for {
 		p.mu.Lock()
-		n := len(p.idle)
-		if n == 0 {
-			p.mu.Unlock()
+		c := last(&p.idle)
+		if c == nil {
+			c = last(&p.standing)
+		}
+		p.mu.Unlock()
+		if c == nil {
 			return nil
 		}
-		c := p.idle[n-1]
-		p.idle[n-1] = nil
-		p.idle = p.idle[:n-1]
-		p.mu.Unlock()
+		if !c.sit() {
+			c.close()
+			continue
+		}
 		if (later && c.plain != nil || c.quiet()) && now()-c.rested < p.server.config.KeepIdle {
 			return c
 		}
@@ -84,18 +89,44 @@ func (p *pool) take(later bool) *conn {
 	}
 }
 
-func (p *pool) put(c *conn) {
-	c.rested = now()
-	p.mu.Lock()
-	keep := len(p.idle) < p.server.config.MaxIdle && !p.retired
-	if keep {
-		p.idle = append(p.idle, c)
-		p.schedule(p.server.config.KeepIdle)
+// last takes the last connection from a list; nil: there is none.
+func last(list *[]*conn) *conn {
+	n := len(*list) - 1
+	if n < 0 {
+		return nil
 	}
-	p.mu.Unlock()
-	if !keep {
+	c := (*list)[n]
+	(*list)[n] = nil
+	*list = (*list)[:n]
+	return c
+}
+
+// put gives a connection back that has come to rest.
+func (p *pool) put(c *conn) {
+	if !p.keep(c) {
 		c.close()
 	}
+}
+
+// keep reports whether it is kept.
+func (p *pool) keep(c *conn) bool {
+	c.rested = now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	keep := len(p.idle)+len(p.standing) < p.server.config.MaxIdle && !p.retired
+	if keep {
+		if p.wanted && c.plain != nil && c.stander == nil {
+			p.wanted = false
+			c.standUp()
+		}
+		if c.stander != nil {
+			p.standing = append(p.standing, c)
+		} else {
+			p.idle = append(p.idle, c)
+		}
+		p.schedule(p.server.config.KeepIdle)
+	}
+	return keep
 }
 
 // schedule sees to it that those that rest for too long are closed. One timer does for all, with mu held.
@@ -116,16 +147,17 @@ func (p *pool) closeOld() {
 	n := now()
 	p.mu.Lock()
 	p.sweep = false
-	old := 0
-	for old < len(p.idle) && n-p.idle[old].rested >= keep {
-		old++
-	}
-	gone := slices.Clone(p.idle[:old])
-	rest := copy(p.idle, p.idle[old:])
-	clear(p.idle[rest:])
-	p.idle = p.idle[:rest]
-	if rest > 0 {
-		p.schedule(keep - (n - p.idle[0].rested))
+	var gone []*conn
+	for _, list := range []*[]*conn{&p.idle, &p.standing} {
+		old := 0
+		for old < len(*list) && n-(*list)[old].rested >= keep {
+			old++
+		}
+		gone = append(gone, (*list)[:old]...)
+		*list = slices.Delete(*list, 0, old)
+		if len(*list) > 0 {
+			p.schedule(keep - (n - (*list)[0].rested))
+		}
 	}
 	p.mu.Unlock()
 	for _, c := range gone {
@@ -136,8 +168,8 @@ func (p *pool) closeOld() {
 // closeIdle closes all that rest.
 func (p *pool) closeIdle() {
 	p.mu.Lock()
-	gone := p.idle
-	p.idle = nil
+	gone := append(p.idle, p.standing...)
+	p.idle, p.standing = nil, nil
 	p.mu.Unlock()
 	for _, c := range gone {
 		c.close()

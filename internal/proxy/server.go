@@ -64,7 +64,7 @@ func (s *Server) Do(call *Call, r *message.Request) (*Response, error) {
 	if s.heals != nil {
 		p = s.heals.poolFor(r.Authority)
 	}
-	res, reused, err := s.ask(call, r, p.forRequest(r), anyOf)
+	res, reused, err := s.ask(call, r, p.forRequest(r), anyOf, false)
 	if err != nil || res.Status != 421 {
 		return res, err
 	}
@@ -93,9 +93,8 @@ const maxShared = 3
 
 // ask sends a request by a connection of the pool, and again if that had been closed: as often as nothing of it was carried out (RFC
 // 9113 section 8.7), once where that is not known (RFC 9110 section 9.2.2). reused says whether the one that answered had been used
-// before.
-func (s *Server) ask(call *Call, r *message.Request, p *pool, which choice) (res *Response, reused bool, err error) {
-	repeated := false
+// before, repeated that the request has been sent already.
+func (s *Server) ask(call *Call, r *message.Request, p *pool, which choice, repeated bool) (res *Response, reused bool, err error) {
 	for n := 1; ; n++ {
 		c, reused, err := p.find(call, r, which, repeated)
 		if err != nil {
