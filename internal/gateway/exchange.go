@@ -31,6 +31,7 @@ type exchange struct {
 
 	// ordinary says that what is written is an answer of the site: neither a refusal nor an error of ours.
 	ordinary bool
+	prepared bool // the request is what the upstream gets
 	status   int
 	bytes    int64
 	upstream string // the server that was asked last
@@ -48,7 +49,7 @@ func (x *exchange) reset() {
 	x.gone.Store(false)
 	x.entry, x.rules, x.request, x.out, x.client, x.conn = nil, nil, nil, nil, nil, nil
 	x.verdict, x.path, x.upstream, x.status, x.bytes = authority.Verdict{}, "", "", 0, 0
-	x.ordinary, x.aborted = false, false
+	x.ordinary, x.prepared, x.aborted = false, false, false
 }
 
 // A peer is what requests tell of whoever is at the other end of their connection.

@@ -32,6 +32,7 @@ type h2conn struct {
 	broken   bool          // nothing can be written any more
 	running  int           // requests with a goroutine of their own
 	held     []*h2exchange // requests that wait for their content before they get one, the longest waiting first
+	starting []*h2exchange // requests that the read under way has brought, and that get one, or do not need it
 	unread   int           // bytes of content that have come and nobody has read
 	heard    time.Time     // when something came last
 	worked   time.Time     // when a request was last in hand
@@ -89,6 +90,7 @@ func (c *h2conn) serve(first []byte) {
 	c.mu.Lock()
 	ok := c.take(first)
 	c.mu.Unlock()
+	c.start()
 	c.read(ok)
 }
 
@@ -115,6 +117,7 @@ func (c *h2conn) read(ok bool) {
 		n, err := c.nc.Read(buf)
 		var rq *h2exchange
 		ok, rq = c.step(buf[:n], err)
+		c.start()
 		switch {
 		case large == nil && n == len(buf):
 			large = readBuffers.Get().(*[16 << 10]byte) // there is more; most requests never need it
@@ -296,15 +299,15 @@ func (c *h2conn) Request(st *h2.Stream, r *message.Request) {
 	if c.running > 0 || c.taken {
 		c.lonely = 0
 		if c.alone != nil {
-			c.alone.start(c.alone.waits)
+			c.startSoon(c.alone, c.alone.waits)
 			c.alone = nil
 		}
-		rq.start(at)
+		c.startSoon(rq, at)
 		return
 	}
 	c.taken = true
 	if c.lonely++; c.lonely <= aloneAfter || !rq.ended || r.Protocol != "" {
-		rq.start(at)
+		c.startSoon(rq, at)
 		return
 	}
 	rq.waits, c.alone = at, rq

@@ -10,6 +10,7 @@ import (
 
 	"github.com/usher-http/usher/internal/h2"
 	"github.com/usher-http/usher/internal/message"
+	"github.com/usher-http/usher/internal/proxy"
 )
 
 // An h2exchange is an exchange over the engine's HTTP/2: the Responder of its answer and the Body of its request. Everything but the
@@ -93,6 +94,39 @@ func (rq *h2exchange) start(at *route) {
 	rq.c.server.gateway.crew.do(rq)
 }
 
+// startSoon has a request started when the lock is given up, by the goroutine that reads. The lock is held.
+func (c *h2conn) startSoon(rq *h2exchange, at *route) {
+	c.running++
+	rq.waits = at
+	c.starting = append(c.starting, rq)
+}
+
+// start starts what a read has brought. What is sent to its upstream without waiting needs no goroutine of its own. It is called by the
+// goroutine that reads, like whoever adds to the list.
+func (c *h2conn) start() {
+	for i, rq := range c.starting {
+		c.starting[i] = nil
+		if !rq.begun() {
+			c.server.gateway.crew.do(rq)
+		}
+	}
+	c.starting = c.starting[:0]
+}
+
+// begun reports whether the request was sent to its upstream. Then it may be over already.
+func (rq *h2exchange) begun() bool {
+	u, ok := rq.waits.action.(*upstream)
+	return ok && u.begin(&rq.exchange, rq)
+}
+
+// Answered is the rest of a request that was begun.
+func (rq *h2exchange) Answered(res *proxy.Response, s *proxy.Server, err error) {
+	rq.waits = nil
+	rq.conclude(res, s, err)
+	rq.end()
+	rq.leave()
+}
+
 // unhold starts a request that was held, if it was.
 func (rq *h2exchange) unhold() {
 	i := slices.Index(rq.c.held, rq)
@@ -110,10 +144,15 @@ func (rq *h2exchange) run() {
 	at := rq.waits
 	rq.waits = nil
 	rq.act(at)
-	rq.c.mu.Lock()
-	defer rq.c.mu.Unlock()
-	rq.c.running--
+	rq.leave()
+}
+
+// leave is the end of a request that waited.
+func (rq *h2exchange) leave() {
 	c := rq.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running--
 	rq.finish()
 	c.gather()
 }

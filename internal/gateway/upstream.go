@@ -70,12 +70,34 @@ func (u *upstream) serve(x *exchange, _ *route) {
 		return
 	}
 	defer b.giveBack(x.client, lent)
-	x.ordinary = true
+	x.prepare()
+	x.conclude(u.servers.Do(&x.call, x.request))
+}
+
+// begin reports whether the request was sent without waiting, so that a gets the answer. It is for requests that need nothing but an answer.
+func (u *upstream) begin(x *exchange, a proxy.Asker) bool {
+	r := x.request
+	if r.Body != nil || r.Protocol != "" || r.Method != http.MethodGet && r.Method != http.MethodHead || lentFor(r) > 0 {
+		return false
+	}
+	x.prepare()
+	return u.servers.Begin(&x.call, r, a)
+}
+
+// prepare makes the request what the upstream is to get, unless that was done.
+func (x *exchange) prepare() {
+	if x.prepared {
+		return
+	}
+	x.prepared, x.ordinary = true, true
 	x.forward()
 	if x.call.Inform == nil {
 		x.call.Inform, x.call.PassedOver = x.inform, x.passedOver
 	}
-	res, server, err := u.servers.Do(&x.call, x.request)
+}
+
+// conclude goes on with what the upstream has answered.
+func (x *exchange) conclude(res *proxy.Response, server *proxy.Server, err error) {
 	x.upstream = server.Address()
 	if err != nil {
 		x.upstreamFailed(err)
