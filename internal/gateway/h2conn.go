@@ -38,6 +38,7 @@ type h2conn struct {
 	worked   time.Time     // when a request was last in hand
 	midway   time.Time     // since when something has been incomplete that should soon be complete; zero: nothing is
 	asked    time.Time     // when a PING was sent that is not answered; zero: none is
+	left     time.Time     // when the client was told that the connection ends; zero: it was not
 	deadline time.Time     // of reading, as it is set
 	credited time.Time     // until when the session has got the credit of time
 	ending   bool          // the last word is said, or is about to be; the connection lasts until the client can have read it
@@ -68,6 +69,8 @@ const (
 	// How many bytes of frames may wait while others are written. More than a client's window of content and its answers' header sections
 	// usually have together.
 	maxUnsent = 256 << 10
+	// How long a client has to answer when it is told that the connection ends.
+	partAfter = time.Second
 	// How long a client has to take in the GOAWAY that tells it of an error.
 	lingerFor = 250 * time.Millisecond
 	// How many events of a flood a second gives back (see h2.Session.Credit).
@@ -241,16 +244,24 @@ func (c *h2conn) leave() {
 	if c.session.Ending() {
 		c.session.FinishGoAway()
 	} else {
-		c.session.GoAway()
+		c.announce()
 	}
 	c.tell()
+}
+
+// announce tells the client that the connection ends: requests that are on their way are still served. The lock is held.
+func (c *h2conn) announce() {
+	if c.left.IsZero() {
+		c.left = time.Now()
+	}
+	c.session.GoAway()
 }
 
 // goAway is leave that is content to wait for the client's answer.
 func (c *h2conn) goAway() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.session.GoAway()
+	c.announce()
 	c.tell()
 }
 

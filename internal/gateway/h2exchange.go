@@ -354,7 +354,7 @@ func (rq *h2exchange) Inform(status int, f message.Fields) error {
 func (rq *h2exchange) Last() {
 	rq.hold()
 	defer rq.release()
-	rq.c.session.GoAway()
+	rq.c.announce()
 }
 
 func (rq *h2exchange) Respond(status int, f message.Fields, end bool) error {

@@ -182,6 +182,48 @@ func TestH2IdleConnection(t *testing.T) {
 	})
 }
 
+// A request that crosses with the end of an idle connection is served: the client is told first, and its answer to that waited for, a moment.
+// Most clients cannot send content again (RFC 9113 section 6.8: "A server that is attempting to gracefully shut down a connection SHOULD
+// send an initial GOAWAY frame with the last stream identifier set to 2^31-1").
+func TestH2IdleConnectionLosesNothing(t *testing.T) {
+	d := drive(t, mixed("http://"+deadAddress(t))+"timeouts: {idle: 50ms}\n")
+	for range 10 {
+		c := d.wire(t)
+		c.mu.Lock()
+		c.noPong = true
+		c.mu.Unlock()
+		c.until("GOAWAY and PING", func() bool { return len(c.goAways) == 1 && c.pings == 1 })
+		told := time.Now()
+		if got := c.goAways[0]; got.LastStreamID != 1<<31-1 || got.ErrCode != http2.ErrCodeNo {
+			t.Errorf("the first GOAWAY: %v", got)
+		}
+		id := c.get("/fixed") // on its way when the GOAWAY came
+		if time.Since(told) > partAfter/2 {
+			continue // the machine is too slow
+		}
+		c.want(id, "200", "fixed\n")
+		if last := c.wantEnd(http2.ErrCodeNo).LastStreamID; last != id {
+			t.Errorf("the last stream is %d, want %d", last, id)
+		}
+		d.wantNothingLeft(t)
+		return
+	}
+	t.Error("the machine is too slow")
+}
+
+// A stream that was answered, and that the client does not end, keeps no connection.
+func TestH2IdleConnectionWithAStream(t *testing.T) {
+	d := drive(t, mixed("http://"+deadAddress(t))+"timeouts: {idle: 100ms}\n")
+	c := d.wire(t)
+	id := c.ask(false, "POST", "/fixed")
+	c.flush()
+	c.want(id, "200", "fixed\n")
+	if last := c.wantEnd(http2.ErrCodeNo).LastStreamID; last != id {
+		t.Errorf("the last stream is %d, want %d", last, id)
+	}
+	d.wantNothingLeft(t)
+}
+
 // A client that vanished without a word does not answer a PING; one that waits for its answer does.
 func TestH2SilentClient(t *testing.T) {
 	patiently(t, 200*time.Millisecond, func(t *testing.T, idle time.Duration) bool {

@@ -26,6 +26,8 @@ func (c *h2conn) due(now time.Time) time.Time {
 		return c.midway.Add(t.Header)
 	case c.running > 0:
 		return now.Add(restAfter)
+	case !c.left.IsZero() && c.left.Add(partAfter).After(now):
+		return c.left.Add(partAfter)
 	}
 	at := now.Add(time.Hour)
 	if t.Idle > 0 {
@@ -44,7 +46,7 @@ func (c *h2conn) look(now time.Time) bool {
 	}
 	c.deadline = time.Time{}
 	c.letGo(now)
-	if c.session.Ending() {
+	if c.session.Ending() && now.Sub(c.left) >= partAfter {
 		// A client that does not answer the PING of a GOAWAY would have new streams served for ever.
 		c.session.FinishGoAway()
 		c.flushInPlace()
@@ -64,11 +66,13 @@ func (c *h2conn) look(now time.Time) bool {
 			return false
 		}
 	case idle && t.Idle > 0 && now.Sub(c.worked) >= t.Idle:
-		// A client that is about to send a request learns that it was not taken.
-		c.session.GoAway()
-		c.session.FinishGoAway()
-		c.failed()
-		return false
+		// A client that is about to send a request learns of it in time, or that it was not taken.
+		if !c.left.IsZero() && now.Sub(c.left) >= partAfter {
+			c.failed() // a stream may be open that the client does not end
+			return false
+		}
+		c.announce()
+		c.flushInPlace()
 	case idle && !c.rested && now.Sub(c.heard) >= restAfter:
 		c.rest()
 	case !idle && t.Idle > 0:
