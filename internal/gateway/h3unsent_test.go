@@ -59,6 +59,11 @@ func wantRead(t *testing.T, s *rawh3.Stream, status int, content string) {
 	}
 }
 
+// stuck is how many answers wait to be taken: in a write, or where their upstream has paused, in a flush.
+func stuck() int {
+	return goroutinesIn("(*httpExchange).Write(", "") + goroutinesIn("(*httpExchange).Flush(", "")
+}
+
 // overH3 is mixed with HTTP/3 and files in it.
 func overH3(t *testing.T, upstream string) (f *folder, text string) {
 	f = newFolder(t)
@@ -100,7 +105,7 @@ func TestH3Unsent(t *testing.T) {
 			for range 15 {
 				waiting = append(waiting, deaf.ask(t, "/big"), deaf.ask(t, "/files/file"))
 			}
-			eventually(t, "all answers wait", func() bool { return goroutinesIn("(*httpExchange).Write(", "") == len(waiting) })
+			eventually(t, "all answers wait", func() bool { return stuck() == len(waiting) })
 			if got := r.unsent.Kept(); got > test.most || got < test.most-littleBuffer*test.large {
 				t.Errorf("%d bytes are in buffers, want %d", got, test.most)
 			}
@@ -124,7 +129,7 @@ func TestH3UnsentFull(t *testing.T) {
 	r := f.start(t, text)
 	deaf := r.deaf(t)
 	s := deaf.ask(t, "/big")
-	eventually(t, "the answer waits", func() bool { return goroutinesIn("(*httpExchange).Write(", "") == 1 })
+	eventually(t, "the answer waits", func() bool { return stuck() == 1 })
 	r.unsent.Add(mostUnsent)
 	t.Cleanup(func() { r.unsent.Add(-mostUnsent) })
 	for _, path := range []string{"/small", "/fixed"} {
