@@ -146,7 +146,9 @@ func earlyData() []sample {
 		{reason, "h3", "gateway", "a request in early data, to the gateway", never("the gateway accepts no early data: the request waits for the handshake"),
 			func(t *testing.T, s *stage) string {
 				tickets := newTickets()
+				mark := s.stdout.mark()
 				s.firstSession(t, tickets)
+				s.stdout.awaitEntry(t, mark, "the first request", func(entry) bool { return true }) // it would be taken for the next one
 				c := s.early(t, s.at(t, "public"), tickets)
 				got := s.observe(t, "h3", func() reply { return c.get(t, s.text(t, "members.test:PORT"), "/") })
 				if want := answered(200, "ok"); got != want {
