@@ -372,11 +372,15 @@ func TestTwoRefusedStream(t *testing.T) {
 func TestTwoContentThatIsNotAsAnnounced(t *testing.T) {
 	for name, test := range map[string]struct {
 		length int64
-		body   *pieces
+		body   message.Body
 	}{
-		"too short":  {6, &pieces{left: []string{"hello"}}},
-		"too long":   {4, &pieces{left: []string{"hello"}}},
-		"broken off": {-1, &pieces{left: []string{"hello"}, err: errGone}},
+		"too short":           {6, &pieces{left: []string{"hello"}}},
+		"too long":            {4, &pieces{left: []string{"hello"}}},
+		"too long by a piece": {5, &pieces{left: []string{"hello", "!"}}},
+		"broken off":          {-1, &pieces{left: []string{"hello"}, err: errGone}},
+		"at hand, too short":  {6, &atHand{pieces{left: []string{"hello"}}}},
+		"at hand, too long":   {4, &atHand{pieces{left: []string{"hello"}}}},
+		"at hand, broken off": {-1, &atHand{pieces{left: []string{"hello"}, err: errGone}}},
 	} {
 		s := framed(t, func(_ int, f *http2.Framer, r framedRequest) {
 			t.Errorf("%s: the request has come to an end: %+v", name, r)
@@ -446,15 +450,49 @@ func TestTwoGoAwayUnderLoad(t *testing.T) {
 		}
 	})
 	s.heals = nil // as where the configuration names an SNI: nothing is kept for the sake of a 421
-	var calls sync.WaitGroup
-	for range 20 {
-		calls.Go(func() {
-			for range 20 {
-				if got := answer(s.Do(new(Call), send("POST", 5, &pieces{left: []string{"hello"}}))); got != `204 ""` {
-					t.Error(got)
+	for _, body := range []func() message.Body{
+		func() message.Body { return &pieces{left: []string{"hello"}} },
+		func() message.Body { return &atHand{pieces{left: []string{"hel", "lo"}}} },
+	} {
+		var calls sync.WaitGroup
+		for range 20 {
+			calls.Go(func() {
+				for range 20 {
+					if got := answer(s.Do(new(Call), send("POST", 5, body()))); got != `204 ""` {
+						t.Error(got)
+					}
 				}
-			}
-		})
+			})
+		}
+		calls.Wait()
 	}
-	calls.Wait()
+}
+
+// A small content of which all has come can be sent again, even where x/net has not read it to its end when the server says that it has
+// not processed the request.
+func TestTwoContentCanBeSentAgain(t *testing.T) {
+	for name, content := range map[string]message.Body{
+		"whole":   &pieces{left: []string{"hello"}, trailers: message.Fields{{Name: "x-end", Value: "1"}}},
+		"at hand": &atHand{pieces{left: []string{"hel", "lo"}, trailers: message.Fields{{Name: "x-end", Value: "1"}}}},
+	} {
+		call, r := new(Call), send("POST", 5, content)
+		x := &twoExchange{server: NewServer(Config{}), call: call}
+		x.watch.stop = func() {}
+		b := newTwoBody(x, r)
+		if err := b.readAtHand(); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := b.Read(make([]byte, 100)); n == 0 || err != nil && err != io.EOF {
+			t.Fatal(n, err)
+		}
+		b.finish()
+		if !call.content.again(r) {
+			t.Errorf("%s: the content is lost", name)
+			continue
+		}
+		b = newTwoBody(x, r)
+		if got, err := io.ReadAll(b); string(got) != "hello" || err != nil || b.trailer.Get("x-end") != "1" {
+			t.Errorf("%s: sent again: %q, %v, %v", name, got, err, b.trailer)
+		}
+	}
 }

@@ -42,6 +42,34 @@ func newTwoBody(x *twoExchange, r *message.Request) *twoBody {
 	}
 }
 
+// readAtHand reads a small content all of which has come, so that the request can be sent again whenever the server says that it has not
+// processed it.
+func (b *twoBody) readAtHand() error {
+	body, ok := b.body.(AtHand)
+	if !ok || !b.keep {
+		return nil
+	}
+	n, end := body.AtHand()
+	if !end || n > maxKept {
+		return nil
+	}
+	if b.length >= 0 && int64(n) != b.length {
+		return ErrBodyLength
+	}
+	p := make([]byte, n)
+	b.kept.taken = true
+	if _, err := io.ReadFull(b.body, p); err != nil {
+		return err
+	}
+	if err := expectEOF(b.body); err != nil {
+		return err
+	}
+	b.kept.add(p)
+	b.kept.complete(b.body.Trailers())
+	b.again, b.replay = b.kept.data, true
+	return nil
+}
+
 // announced are the trailers that are announced, for x/net, which announces what it finds here before the content is read.
 func announced(f message.Fields) http.Header {
 	h := make(http.Header)
@@ -69,6 +97,13 @@ func (b *twoBody) Read(p []byte) (int, error) {
 	b.kept.taken = true
 	if b.length >= 0 {
 		b.left -= int64(n)
+		if err == nil && b.left == 0 {
+			// x/net asks for the end before it sends the last piece. What ends the exchange in between would leave a content
+			// behind of which all is here, and that could not be sent again.
+			if err = expectEOF(b.body); err == nil {
+				err = io.EOF
+			}
+		}
 		if b.left < 0 || err == io.EOF && b.left > 0 {
 			n, err = 0, ErrBodyLength
 		}

@@ -49,6 +49,9 @@ func (c *twoConn) exchange(call *Call, r *message.Request) (*Response, error) {
 	}
 	if hasContent(r) {
 		x.body = newTwoBody(x, r)
+		if err := x.body.readAtHand(); err != nil {
+			x.watch.abort(&BodyError{err})
+		}
 	}
 	x.watch.sending(s.config.FirstByte)
 	informed, err := x.run(x.request(ctx, r))
