@@ -19,12 +19,10 @@ func TestH2Unsent(t *testing.T) {
 		io.WriteString(w, "small")
 	})
 	d := drive(t, mixed(up.URL))
-	d.unsent.Hard = 1
 	deaf, other := d.wire(t, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}), d.wire(t)
 	const many = 5
 	var ids []uint32
 	for range many {
-		d.unsent.Hard = 1 << 40
 		id := deaf.get("/big")
 		eventually(t, "an answer has begun", func() bool { return deaf.seen(id).status != "" })
 		ids = append(ids, id)
@@ -32,7 +30,7 @@ func TestH2Unsent(t *testing.T) {
 	eventually(t, "the answers wait, and nothing else", func() bool {
 		return goroutinesIn("(*h2exchange).Room(", "") == many && goroutinesIn("(*h2exchange).Write(", "") == 0
 	})
-	d.unsent.Hard = 1
+	d.unsent.Add(mostUnsent)
 	for _, path := range []string{"/small", "/fixed"} {
 		id := deaf.get(path)
 		eventually(t, "the refusal", func() bool { return deaf.seen(id).status != "" })
@@ -51,5 +49,5 @@ func TestH2Unsent(t *testing.T) {
 	for _, id := range ids {
 		deaf.want(id, "200", big+big+big+big)
 	}
-	eventually(t, "nothing waits", func() bool { return d.unsent.Kept() <= int64(4<<10) })
+	eventually(t, "nothing waits", func() bool { return d.unsent.Kept() <= mostUnsent+4<<10 })
 }
