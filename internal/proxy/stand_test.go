@@ -262,29 +262,6 @@ func numberedHello(_ int, c *peer) {
 	}
 }
 
-// Do does not take a connection on which something has come, even where nobody has noticed that yet.
-func TestSit(t *testing.T) {
-	s, sc := newScripted(t, Config{}, func(n int, c *peer) {
-		c.head()
-		c.say(hello)
-		if n == 1 {
-			c.say("\n")
-		}
-		c.head()
-	})
-	ro := NewRotation(s)
-	ro.Begin(new(Call), get("/"), make(told, 1))
-	res, err := s.Do(new(Call), get("/"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	io.ReadFull(res, make([]byte, 5))
-	res.Close()
-	if got := answer(s.Do(new(Call), send("POST", 0, nil))); got != `200 "hello"` || sc.dialled() != 2 {
-		t.Error(got, sc.dialled())
-	}
-}
-
 func TestBeginLimits(t *testing.T) {
 	for want, config := range map[string]Config{
 		"error timeout first byte": {FirstByte: 50 * time.Millisecond},
