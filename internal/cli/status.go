@@ -81,7 +81,11 @@ func (s *session) runStatus(asked string, asJSON bool) error {
 	if strings.HasPrefix(asked, "-") { // a number in all likelihood
 		list = nil
 	}
-	switch {
+	switch n := statuscode.WildIn(asked); {
+	case len(list) == 0 && n != 0 && asked[0] != '-':
+		number := strconv.Itoa(n)
+		_, err := statuscode.Find(number)
+		return noSuchCode(number, err)
 	case len(list) == 0:
 		return nothingFound(asked)
 	case asJSON:
