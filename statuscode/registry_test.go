@@ -228,6 +228,11 @@ func TestInTheWild(t *testing.T) {
 			t.Errorf("%d: %q", n, s)
 		}
 	}
+	for query, want := range map[string]int{"522": 522, "error 522": 522, "HTTP/1.1 499 -": 499, "404": 0, "599x": 0, "": 0, "zzz": 0, "99 1000": 0} {
+		if got := WildIn(query); got != want {
+			t.Errorf("%q: %d, want %d", query, got, want)
+		}
+	}
 	if InTheWild(421) != "" || InTheWild(299) != "" {
 		t.Error("a code is called wild that is not")
 	}

@@ -15,13 +15,17 @@ const (
 )
 
 // Search returns the codes that fit a query, best first: digits ("42", "4xx"), names, words of the summary and of the text.
-// All terms must fit. Longer words may have a letter or two wrong. An empty query finds nothing.
+// All terms must fit. Longer words may have a letter or two wrong. An empty query finds nothing. Codes that are named by their
+// whole numbers are the answer, whatever stands around them: people paste status lines ("HTTP/1.1 404 Not Found").
 func Search(query string) []*Code {
 	terms := words(clip(query, mostQuery))
 	if len(terms) == 0 {
 		return nil
 	}
 	terms = terms[:min(len(terms), mostTerms)]
+	if list := named(terms); len(list) > 0 {
+		return list
+	}
 	type hit struct {
 		code  *Code
 		score int
@@ -43,6 +47,17 @@ func Search(query string) []*Code {
 	return list
 }
 
+// named returns the codes whose numbers are among the terms, in that order.
+func named(terms []string) []*Code {
+	var list []*Code
+	for _, t := range terms {
+		if c, err := Find(t); err == nil && !slices.Contains(list, c) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
 func clip(s string, runes int) string {
 	for i := range s {
 		if runes--; runes < 0 {
@@ -59,7 +74,7 @@ func words(s string) []string {
 
 // How much a word is worth by where it stands.
 const (
-	inNumber  = 4000
+	inNumber  = 2000
 	inName    = 800
 	inWords   = 400
 	inSummary = 60
@@ -71,10 +86,8 @@ func (e *entry) score(terms []string) int {
 	total := 0
 	for _, t := range terms {
 		best := 0
-		if n := strconv.Itoa(e.code.Number); n == t {
+		if strings.HasPrefix(strconv.Itoa(e.code.Number), t) || t == e.code.Class().Digits() {
 			best = inNumber
-		} else if strings.HasPrefix(n, t) || t == e.code.Class().Digits() {
-			best = inNumber / 2
 		}
 		for _, field := range e.fields {
 			if field.worth > best {

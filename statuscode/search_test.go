@@ -58,6 +58,30 @@ func TestSearch(t *testing.T) {
 	}
 }
 
+// TestSearchNumbered: a code that is named by its number is what was asked for, whatever stands around it: a status line, a line of a log.
+func TestSearchNumbered(t *testing.T) {
+	for _, test := range []struct{ query, want string }{
+		{"HTTP/1.1 404 Not Found", "404"},
+		{"HTTP 404", "404"},
+		{"http 500", "500"},
+		{"HTTP/2 503", "503"},
+		{"HTTP/1.0 200 OK", "200"},
+		{"HTTP/3 204", "204"},
+		{"status code 308", "308"},
+		{"what is 404", "404"},
+		{"curl: (22) The requested URL returned error: 503", "503"},
+		{"308 vs 301", "308 301"},
+		{"404 404", "404"},
+		{"port 443", ""},  // no code
+		{"404x", ""},      // no number
+		{"error 522", ""}, // none of the registry's
+	} {
+		if got := numbers(Search(test.query)); got != test.want {
+			t.Errorf("%q: %s, want %s", test.query, got, test.want)
+		}
+	}
+}
+
 // TestSearchForms: a word finds what its other forms find, and not just the one text that has it so.
 func TestSearchForms(t *testing.T) {
 	for _, test := range []struct{ query, first string }{

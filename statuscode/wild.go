@@ -1,7 +1,19 @@
 package statuscode
 
+import "strconv"
+
 // InTheWild returns what is known of a code that the registry does not have, and that is met all the same; empty for others.
 func InTheWild(number int) string { return wild[number] }
+
+// WildIn returns the first number in a query of which [InTheWild] knows something, else 0.
+func WildIn(query string) int {
+	for _, t := range words(clip(query, mostQuery)) {
+		if n, err := strconv.Atoi(t); err == nil && wild[n] != "" {
+			return n
+		}
+	}
+	return 0
+}
 
 var wild = map[int]string{
 	419: "Laravel answers it when the token of a form has expired (Page Expired); others say 403",

@@ -40,7 +40,7 @@ func TestGuideNames(t *testing.T) {
 		case 418:
 			want = "HTTP/1.1 418 I'm a teapot\r\n"
 		}
-		fmt.Fprintf(c, "GET /try/%d HTTP/1.1\r\nHost: a.example\r\n\r\n", code.Number)
+		fmt.Fprintf(c, "GET /try/%d HTTP/1.1\r\nHost: a.example\r\nUpload-Draft-Interop-Version: 8\r\n\r\n", code.Number)
 		line, err := in.Peek(len(want))
 		if err != nil || string(line) != want {
 			t.Fatalf("%d: %q, %v, want %q", code.Number, line, err, want)

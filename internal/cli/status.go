@@ -81,7 +81,11 @@ func (s *session) runStatus(asked string, asJSON bool) error {
 	if strings.HasPrefix(asked, "-") { // a number in all likelihood
 		list = nil
 	}
-	switch {
+	switch n := statuscode.WildIn(asked); {
+	case len(list) == 0 && n != 0 && asked[0] != '-':
+		number := strconv.Itoa(n)
+		_, err := statuscode.Find(number)
+		return noSuchCode(number, err)
 	case len(list) == 0:
 		return nothingFound(asked)
 	case asJSON:
@@ -154,7 +158,7 @@ func (l codeList) byClass() string {
 			b.WriteString("\n")
 		}
 		for _, c := range statuscode.Of(class) {
-			fmt.Fprintf(b, "  %s  %s%s\n", paintCode(l.paint, c), c.Name, mark(l.paint, c))
+			fmt.Fprintf(b, "  %s  %s%s\n", paintCode(l.paint, c), c.Name, l.mark(c, len("  404  ")))
 		}
 		b.WriteString("\n")
 	}
@@ -165,7 +169,7 @@ func (l codeList) byClass() string {
 func (l codeList) hits(list []*statuscode.Code) string {
 	var b strings.Builder
 	for _, c := range list {
-		fmt.Fprintf(&b, "%s  %s%s\n", paintCode(l.paint, c), l.paint.bold(c.Name), mark(l.paint, c))
+		fmt.Fprintf(&b, "%s  %s%s\n", paintCode(l.paint, c), l.paint.bold(c.Name), l.mark(c, len("404  ")))
 		sheet := newSheet(l.paint, l.width)
 		sheet.wrapped("     ", "     ", c.Summary)
 		b.WriteString(sheet.String())
@@ -187,9 +191,14 @@ func paintCode(p palette, c *statuscode.Code) string {
 	return p.bold(number)
 }
 
-func mark(p palette, c *statuscode.Code) string {
+// mark says of a code whose name begins at a column that it is not registered like others; on the next line where this one is full.
+func (l codeList) mark(c *statuscode.Code, column int) string {
 	if c.State == statuscode.Registered || c.State == statuscode.Unused {
 		return "" // that one has it in its name
 	}
-	return p.faint(" (" + string(c.State) + ")")
+	state := "(" + string(c.State) + ")"
+	if column+len(c.Name)+len(" ")+len(state) > l.width {
+		return "\n" + strings.Repeat(" ", column) + l.paint.faint(state)
+	}
+	return l.paint.faint(" " + state)
 }

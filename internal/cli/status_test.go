@@ -39,6 +39,24 @@ func TestSheetWidth(t *testing.T) {
 	}
 }
 
+// TestListNarrow: the lists fit into 40 columns, and say the same there.
+func TestListNarrow(t *testing.T) {
+	const narrow = 40
+	for _, p := range []palette{{}, {colours: true}} {
+		for _, list := range []func(codeList) string{codeList.byClass, func(l codeList) string { return l.hits(statuscode.All()) }} {
+			text := escapes.ReplaceAllString(list(codeList{p, narrow}), "")
+			if wide := escapes.ReplaceAllString(list(codeList{p, sheetWidth}), ""); !slices.Equal(strings.Fields(text), strings.Fields(wide)) {
+				t.Error("the list says something else on a narrow terminal")
+			}
+			for line := range strings.Lines(text) {
+				if utf8.RuneCountInString(line) > narrow+len("\n") {
+					t.Errorf("wider than %d: %q", narrow, line)
+				}
+			}
+		}
+	}
+}
+
 // TestSheetNarrow: on a terminal of 50 columns no line is cut in the middle of a word. Addresses, messages and single long words may stick out.
 func TestSheetNarrow(t *testing.T) {
 	const narrow = 50

@@ -137,6 +137,7 @@ func checkMusts(t *testing.T, proto string, code *statuscode.Code, final answer,
 func tried(t *testing.T, c *client, method string, code int) (a answer, interim http.Header) {
 	t.Helper()
 	req := c.request(t, method, "a.test.example", "/status/try/"+strconv.Itoa(code), nil)
+	req.Header.Set("Upload-Draft-Interop-Version", "8") // clients that do not name it must not be sent a 104
 	trace := &httptrace.ClientTrace{Got1xxResponse: func(got int, h textproto.MIMEHeader) error {
 		if got != code || interim != nil {
 			return fmt.Errorf("an interim answer %d", got)

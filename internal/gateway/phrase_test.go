@@ -43,12 +43,12 @@ sites:
       - {path: /422, respond: {status: 422}}
 `)
 	for request, want := range map[string]string{
-		"GET /guide/try/416 HTTP/1.1\r\nHOST\r\n":                "416 Range Not Satisfiable",
-		"GET /guide/try/413 HTTP/1.1\r\nHOST\r\n":                "413 Content Too Large",
-		"GET /guide/try/104 HTTP/1.1\r\nHOST\r\n":                "104 Upload Resumption Supported",
-		"GET /guide/try/306 HTTP/1.1\r\nHOST\r\n":                "306 ",
-		"GET /422 HTTP/1.1\r\nHOST\r\n":                          "422 Unprocessable Content",
-		"GET /" + strings.Repeat("a", 100_000) + " HTTP/1.1\r\n": "414 URI Too Long",
+		"GET /guide/try/416 HTTP/1.1\r\nHOST\r\n":                                    "416 Range Not Satisfiable",
+		"GET /guide/try/413 HTTP/1.1\r\nHOST\r\n":                                    "413 Content Too Large",
+		"GET /guide/try/104 HTTP/1.1\r\nUpload-Draft-Interop-Version: 8\r\nHOST\r\n": "104 Upload Resumption Supported",
+		"GET /guide/try/306 HTTP/1.1\r\nHOST\r\n":                                    "306 ",
+		"GET /422 HTTP/1.1\r\nHOST\r\n":                                              "422 Unprocessable Content",
+		"GET /" + strings.Repeat("a", 100_000) + " HTTP/1.1\r\n":                     "414 URI Too Long",
 	} {
 		w := r.wire1(t)
 		w.say("%s", request)

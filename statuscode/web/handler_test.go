@@ -84,6 +84,8 @@ func TestStatuses(t *testing.T) {
 		{"GET", "/api/codes?class=5", 200, `"code": 511`},
 		{"GET", "/api/codes?class=x", 400, "the classes are 1 to 5"},
 		{"GET", "/api/codes?q=zzz", 200, `"codes": []`},
+		{"GET", "/?q=522", 200, "522 is in no registry, but Cloudflare answers it"},
+		{"GET", "/?q=HTTP%2F1.1+404+Not+Found", 200, "1 code for “HTTP/1.1 404 Not Found”"},
 		{"GET", "/api/codes/421", 200, `"confused_with"`},
 		{"GET", "/api/codes/419", 404, "the registry has no such code"},
 		{"GET", "/api/codes/999", 404, "100 to 599"},

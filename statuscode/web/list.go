@@ -18,6 +18,8 @@ type listPage struct {
 	Classes []classLink
 	Groups  []codeGroup
 	Near    []*statuscode.Code // where nothing was found
+	Number  int                // of an unregistered code that was searched for,
+	Wild    string             // and what is known of it
 }
 
 type classLink struct {
@@ -51,6 +53,8 @@ func (p *renderer) list(query, class string) []byte {
 		l.Groups = []codeGroup{{Codes: found}}
 	case l.Query != "":
 		l.Near = find(l.Query, 0) // in other classes
+		l.Number = statuscode.WildIn(l.Query)
+		l.Wild = statuscode.InTheWild(l.Number)
 	default:
 		l.Groups = byClass(found)
 	}

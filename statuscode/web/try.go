@@ -24,6 +24,10 @@ func (g *guide) try(w http.ResponseWriter, r *http.Request, path string) {
 		problem(w, r, http.StatusNotImplemented, "101 ends HTTP on this connection, and no protocol is spoken here that could follow.")
 		return
 	}
+	if c.Number == uploadResumption && !ofDraft(r) {
+		plain(w, r, http.StatusOK, story(c)+"It is not sent to clients that do not name the version of its draft: "+draftField+": "+uploadDraft+"\n")
+		return
+	}
 	if !c.Final() {
 		g.tryInterim(w, r, c)
 		return
@@ -69,6 +73,9 @@ func (g *guide) tryInterim(w http.ResponseWriter, r *http.Request, c *statuscode
 		w.WriteHeader(c.Number)
 		clear(h)
 		maps.Copy(h, final)
+		if c.Number == uploadResumption {
+			h.Set("Upload-Complete", "?1") // without it the Location would have to be that of the interim response
+		}
 	}
 	g.tell(w, r, c, http.StatusOK)
 }
@@ -129,11 +136,24 @@ func story(c *statuscode.Code) string {
 	return fmt.Sprintf("%d %s\n%s\nFor clients: retry: %s\n", c.Number, c.Name, statuscode.Plain(c.Summary), c.Client.Retry)
 }
 
+// What draft-ietf-httpbis-resumable-upload has clients and servers tell each other until it is an RFC.
+const (
+	uploadResumption = 104
+	draftField       = "Upload-Draft-Interop-Version"
+	uploadDraft      = "8" // since version 09 of the draft
+)
+
+// ofDraft reports whether a client speaks the version of the draft that 104 is sent for; others must not be sent one.
+func ofDraft(r *http.Request) bool {
+	versions := r.Header[draftField]
+	return len(versions) == 1 && strings.TrimSpace(versions[0]) == uploadDraft
+}
+
 type fieldLine struct{ name, value string }
 
 // fieldsOf are the fields without which a status is not complete.
 var fieldsOf = map[int][]fieldLine{
-	104: {{"Upload-Draft-Interop-Version", "8"}}, // the draft wants it asked for first; who tries this address does
+	104: {{draftField, uploadDraft}},
 	103: {{"Link", "<../style.css>; rel=preload; as=style"}},
 	206: {{"ETag", `"usher"`}},
 	226: {{"IM", "feed"}, {"ETag", `"usher"`}},

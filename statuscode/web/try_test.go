@@ -33,6 +33,7 @@ func TestTry(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			r.Header.Set("Upload-Draft-Interop-Version", uploadDraft)
 			w, err := http.DefaultTransport.RoundTrip(r)
 			if err != nil {
 				t.Fatalf("%s %d: %v", method, c.Number, err)
@@ -133,7 +134,9 @@ func TestTryInterimFields(t *testing.T) {
 			continue
 		}
 		w := &noted{ResponseRecorder: httptest.NewRecorder()}
-		New(Options{}).ServeHTTP(w, httptest.NewRequest("GET", fmt.Sprintf("/try/%d", c.Number), nil))
+		r := httptest.NewRequest("GET", fmt.Sprintf("/try/%d", c.Number), nil)
+		r.Header.Set("Upload-Draft-Interop-Version", uploadDraft)
+		New(Options{}).ServeHTTP(w, r)
 		want := len(fieldsOf[c.Number])
 		if locations[c.Number] != "" {
 			want++
@@ -144,6 +147,28 @@ func TestTryInterimFields(t *testing.T) {
 		if last := w.sent[len(w.sent)-1]; last.Get("Cache-Control") != "no-store" || last.Get("X-Content-Type-Options") != "nosniff" || last.Get("Link") != "" || last.Get("Location") != "" {
 			t.Errorf("after %d: %v", c.Number, last)
 		}
+	}
+}
+
+// TestTryDraft: "Server implementations of draft versions of the protocol MUST NOT send a 104 (Upload Resumption Supported) informational
+// response when the interop version indicated by the Upload-Draft-Interop-Version header field in the request is missing or mismatching."
+func TestTryDraft(t *testing.T) {
+	for _, versions := range [][]string{nil, {""}, {"7"}, {"9"}, {"8.0"}, {"?1"}, {"8", "8"}} {
+		w := &noted{ResponseRecorder: httptest.NewRecorder()}
+		r := httptest.NewRequest("POST", "/try/104", nil)
+		r.Header["Upload-Draft-Interop-Version"] = versions
+		New(Options{}).ServeHTTP(w, r)
+		if len(w.sent) != 1 || w.Code != 200 || !strings.Contains(w.Body.String(), "Upload-Draft-Interop-Version: "+uploadDraft) {
+			t.Errorf("%q: %d after %d responses: %s", versions, w.Code, len(w.sent), w.Body)
+		}
+	}
+	w := &noted{ResponseRecorder: httptest.NewRecorder()}
+	r := httptest.NewRequest("POST", "/try/104", nil)
+	r.Header.Set("Upload-Draft-Interop-Version", " "+uploadDraft)
+	New(Options{}).ServeHTTP(w, r)
+	// "final responses including the Upload-Complete: ?1 header field are exempt" from having the Location of the interim one.
+	if len(w.sent) != 2 || w.sent[0].Get("Location") == "" || w.sent[1].Get("Upload-Complete") != "?1" {
+		t.Errorf("to a client of the draft: %v", w.sent)
 	}
 }
 

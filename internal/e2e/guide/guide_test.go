@@ -289,6 +289,12 @@ func TestExported(t *testing.T) {
 		t.Errorf("it leads to %q", got)
 	}
 	p.open(base + "index.html")
+	p.focus("#q")
+	p.write("HTTP/1.1 404 Not Found")
+	if got := p.str(shown); got != "404" {
+		t.Errorf("for a status line the search shows %q", got)
+	}
+	p.open(base + "index.html")
 	p.focus(`.chip[data-class="3"]`)
 	p.press("Enter")
 	if got := p.str(shown); !strings.HasPrefix(got, "300 301") || strings.Contains(got, "200") {

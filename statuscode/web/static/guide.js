@@ -15,6 +15,8 @@
 		return x.length + y.length <= 2 || (x.length === 2 && x === y[1] + y[0]);
 	};
 	const words = text => text.toLowerCase().split(/[^\p{L}\p{N}]+/u).filter(Boolean);
+	// Whoever names codes by their numbers ("HTTP/1.1 404 Not Found") wants those, whatever else is there.
+	const named = (terms, rows) => terms.filter(t => rows.some(({known}) => known[0] === t));
 	const fits = (terms, known) => terms.every(t => known.some(w => w.startsWith(t) || near(t, w)));
 
 	const list = () => {
@@ -25,10 +27,11 @@
 		let chosen = "0";
 		form.hidden = false;
 		const filter = () => {
-			const terms = words(input.value).slice(0, 8);
+			const terms = words(input.value).slice(0, 8), numbers = named(terms, rows);
 			let n = 0;
 			for (const {row, known} of rows) {
-				const show = (chosen === "0" || row.classList.contains("c" + chosen)) && fits(terms, known);
+				const show = (chosen === "0" || row.classList.contains("c" + chosen)) &&
+					(numbers.length ? numbers.includes(known[0]) : fits(terms, known));
 				row.hidden = !show;
 				if (show) n++;
 			}
