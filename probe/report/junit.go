@@ -57,7 +57,11 @@ func JUnit(w io.Writer, r *probe.Report, least probe.Severity, fails bool) error
 		p := &r.Pairs[i]
 		switch p.Outcome {
 		case probe.Served, probe.Refused, probe.OwnOnly:
-			pairs.add(junitCase{Name: fmt.Sprintf("%s on a connection for %s, %s", p.Host, p.Connection, p.Protocol), Class: "connections", Out: outcomeWords(p)})
+			name := fmt.Sprintf("%s on a connection for %s, %s", p.Host, p.Connection, p.Protocol)
+			if p.Certificate {
+				name += ", with a client certificate" // readers take cases of one name for one
+			}
+			pairs.add(junitCase{Name: name, Class: "connections", Out: outcomeWords(p)})
 		}
 	}
 	findings := junitSuite{Name: "findings"}
