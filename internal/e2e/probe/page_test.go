@@ -34,7 +34,7 @@ var (
 )
 
 // TestPage opens the page of a report in Chromium: nothing is said on the console, which is where a request to anywhere would be, since the
-// page forbids them all; the filter filters; and nothing but its map is wider than a telephone, which begins with the hosts.
+// page forbids them all; the filter filters; and nothing but its map and the lines of configurations is wider than a telephone, which begins with the hosts.
 func TestPage(t *testing.T) {
 	chromium := testenv.Browser(t, "chromium", "chromium-browser", "google-chrome")
 	s := naive(t)
@@ -51,7 +51,7 @@ func TestPage(t *testing.T) {
 	t.Logf("findings/rows/arcs: all %s, staff.test %s, problems only %s, critical only %s", all, staff, problems, critical)
 	const room = `<script>
 var hosts = document.querySelector("svg .frame").getBoundingClientRect();
-var tables = Array.prototype.map.call(document.querySelectorAll("table, .legend"), function (e) { return e.scrollWidth - e.clientWidth; });
+var tables = Array.prototype.map.call(document.querySelectorAll("table, .legend, .finding pre.try"), function (e) { return e.scrollWidth - e.clientWidth; });
 document.title = "SEEN " + [document.documentElement.scrollWidth, innerWidth, Math.max.apply(null, tables), Math.round(hosts.left), Math.round(hosts.right)].join(" ");
 </script>`
 	var wide, window, over, left, right int
@@ -60,7 +60,7 @@ document.title = "SEEN " + [document.documentElement.scrollWidth, innerWidth, Ma
 		t.Errorf("on a telephone the page is %d wide in a window of %d, which scrolls to and fro (%v, %q)", wide, window, err, seen)
 	}
 	if over > 0 || left < 0 || right > window {
-		t.Errorf("on a telephone tables or the legend go %d over their width, and the hosts of the map are from %d to %d in a window of %d", over, left, right, window)
+		t.Errorf("on a telephone tables, the legend or commands go %d over their width, and the hosts of the map are from %d to %d in a window of %d", over, left, right, window)
 	}
 }
 
