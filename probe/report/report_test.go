@@ -134,6 +134,17 @@ func TestTextClosed(t *testing.T) {
 	}
 }
 
+// Signs lie over all arcs: where many arcs meet, those that are drawn later would hide the signs of the others.
+func TestSignsLieOverArcs(t *testing.T) {
+	var b bytes.Buffer
+	if err := HTML(&b, sample(), time.Now(), "v1"); err != nil {
+		t.Fatal(err)
+	}
+	if first, last := strings.Index(b.String(), `<text class="sign `), strings.LastIndex(b.String(), "<path "); first < last || last < 0 {
+		t.Errorf("the first sign is at %d, the last arc at %d", first, last)
+	}
+}
+
 // Where nobody was reached there are no hosts by certificate.
 func TestTextNobody(t *testing.T) {
 	r := sample()

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/usher-http/usher/internal/testenv"
+	"github.com/usher-http/usher/probe"
+	"github.com/usher-http/usher/probe/report"
 )
 
 // script uses the page as a person does, and leaves what is to be seen in the title.
@@ -63,6 +65,41 @@ document.title = "SEEN " + [document.documentElement.scrollWidth, innerWidth, Ma
 		t.Errorf("on a telephone tables, the legend or commands go %d over their width, and the hosts of the map are from %d to %d in a window of %d", over, left, right, window)
 	}
 }
+
+// TestPagePrints: a map of many hosts is shrunk to a sheet of paper, and leaves none empty.
+func TestPagePrints(t *testing.T) {
+	chromium := testenv.Browser(t, "chromium", "chromium-browser", "google-chrome")
+	s := &server{cast: &cast{dir: t.TempDir()}}
+	r := &probe.Report{}
+	for i := range 40 {
+		name := fmt.Sprintf("h%d.test", i)
+		r.Hosts = append(r.Hosts, probe.HostReport{Name: name, Addresses: []string{"192.0.2.1:443"}})
+		r.Pairs = append(r.Pairs, probe.Pair{Connection: name, Host: "h39.test", Protocol: "h2", Coalescible: true, Outcome: probe.Open, Status: 200})
+	}
+	r.Count()
+	var page strings.Builder
+	if err := report.HTML(&page, r, time.Now(), "test"); err != nil {
+		t.Fatal(err)
+	}
+	s.write(t, "page.html", page.String())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	printed := filepath.Join(s.dir, "page.pdf")
+	if out, err := exec.CommandContext(ctx, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--user-data-dir="+t.TempDir(), "--no-pdf-header-footer",
+		"--print-to-pdf="+printed, "file://"+filepath.Join(s.dir, "page.html")).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	text, err := os.ReadFile(printed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// One sheet for the map with what is above it, two for the hosts, one for the rest.
+	if n := len(sheet.FindAll(text, -1)); n < 2 || n > 4 {
+		t.Errorf("%d sheets of paper", n)
+	}
+}
+
+var sheet = regexp.MustCompile(`/Type /Page\b`)
 
 // open shows a page with a script of ours in Chromium, and returns what the script put into the title behind SEEN.
 func (s *server) open(t *testing.T, chromium, page, script string, flags ...string) string {
