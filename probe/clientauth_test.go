@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -251,5 +252,55 @@ func TestLiveLostAlert(t *testing.T) {
 		if got := hosts[0].ClientAuth(wire.H1); got != want {
 			t.Errorf("refuses %v: %s, want %s: %+v", refuses, got, want, hosts[0].Own[wire.H1])
 		}
+	}
+}
+
+// Where TLS 1.2 is not spoken, the alert is listened for without a request that could overtake it. What a server says to a handshake of TLS 1.2
+// before it has asked for a certificate is not about one.
+func TestLiveLostAlertWithout12(t *testing.T) {
+	pair := testca.New(t).Server(t, "staff.test")
+	for name, test := range map[string]struct {
+		later  tls.ClientAuthType // of the connections after the first one
+		old    *tls.Config        // for clients of TLS 1.2
+		want   ClientAuth
+		closes bool // also where nothing is asked
+	}{
+		"an alert that was lost":            {tls.RequireAnyClientCert, &tls.Config{MinVersion: tls.VersionTLS13}, AuthRequired, false},
+		"no alert":                          {tls.RequestClientCert, &tls.Config{MinVersion: tls.VersionTLS13}, AuthUnclear, true},
+		"no alert, no cipher for TLS 1.2":   {tls.RequestClientCert, &tls.Config{CipherSuites: []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}}, AuthUnclear, true},
+		"no cipher, but the alert is heard": {tls.RequireAnyClientCert, &tls.Config{CipherSuites: []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}}, AuthRequired, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var visits atomic.Int32
+			port := listen(t, func(c net.Conn) {
+				s := tls.Server(c, &tls.Config{GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+					config := test.old.Clone()
+					config.Certificates = []tls.Certificate{pair}
+					if slices.Contains(h.SupportedVersions, tls.VersionTLS13) {
+						config.CipherSuites, config.ClientAuth = nil, tls.RequestClientCert
+						if visits.Add(1) > 1 {
+							config.ClientAuth = test.later
+						}
+					}
+					return config, nil
+				}})
+				if s.Handshake() == nil && !(test.closes && visits.Load() > 1) {
+					s.Read(make([]byte, 1))
+				}
+				c.Close() // without an alert
+			})
+			target, err := ParseTarget("staff.test:" + port)
+			if err != nil {
+				t.Fatal(err)
+			}
+			hosts, err := Survey(t.Context(), []Target{target}, Options{Protocols: []wire.Protocol{wire.H1}, TargetRate: -1, Resolve: loopback,
+				Limits: wire.Limits{Connect: 30 * time.Second, Answer: 30 * time.Second}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := hosts[0].ClientAuth(wire.H1); got != test.want {
+				t.Errorf("%s, want %s: %+v", got, test.want, hosts[0].Own[wire.H1])
+			}
+		})
 	}
 }
