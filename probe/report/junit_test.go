@@ -111,7 +111,7 @@ func (n *node) counted() (wrong []string) {
 	if !strings.HasPrefix(n.name, "testsuite") {
 		return nil
 	}
-	got, names := map[string]int{"tests": 0, "failures": 0, "errors": 0}, map[string]bool{}
+	got, names := map[string]int{"tests": 0, "failures": 0, "errors": 0, "skipped": 0}, map[string]bool{}
 	n.walk(func(c *node) {
 		switch c.name {
 		case "testcase":
@@ -125,6 +125,8 @@ func (n *node) counted() (wrong []string) {
 			got["failures"]++
 		case "error":
 			got["errors"]++
+		case "skipped":
+			got["skipped"]++
 		}
 	})
 	for _, what := range slices.Sorted(maps.Keys(got)) {
@@ -172,6 +174,28 @@ func withAndWithout() *probe.Report {
 	again.Certificate = true
 	r.Pairs = append(r.Pairs, again)
 	return r
+}
+
+// What the probe cannot tell is neither passed nor left out: it may be the bypass that somebody looks for.
+func TestJUnitUnsure(t *testing.T) {
+	r := sample()
+	unsure := r.Pairs[2]
+	unsure.Outcome = probe.CannotTell
+	r.Pairs = append(r.Pairs, unsure, unsure) // by sessions of two versions of TLS, say
+	var b bytes.Buffer
+	if err := JUnit(&b, r, probe.Info, true); err != nil {
+		t.Fatal(err)
+	}
+	root, err := readJUnit(b.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wrong := range root.check() {
+		t.Error(wrong)
+	}
+	if n := strings.Count(b.String(), `<skipped message="cannot tell`); n != 1 || root.children[1].attrs["skipped"] != "1" {
+		t.Errorf("%d skipped, in the suite %q:\n%s", n, root.children[1].attrs["skipped"], b.String())
+	}
 }
 
 // TestJUnitFormat holds what is written against the format's rules.
