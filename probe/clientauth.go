@@ -33,6 +33,8 @@ func (o *Own) ClientAuth() ClientAuth {
 		return meaning(&wire.Answer{Failure: o.Failure, Detail: o.Detail}, o.Shown)
 	case len(o.Plain) == 0:
 		return AuthUnclear
+	case o.Walled:
+		return AuthRequired
 	}
 	return meaning(&o.Plain[0], o.Shown)
 }

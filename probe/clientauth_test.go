@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"net"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,6 +110,58 @@ func TestJudgePassword(t *testing.T) {
 	}
 }
 
+// A refusal without a word is one for want of a certificate where it meets everybody on the host's connection, others that are open elsewhere
+// included: then it is about the connection. One that comes by the request's host may be about anything.
+func TestJudgeWall(t *testing.T) {
+	no := page(401, "")
+	both := Options{Protocols: []wire.Protocol{wire.H1, wire.H2}}
+	for name, test := range map[string]struct {
+		change func(w *world, on, elsewhere *Observation) // requests for one on staff's connection, and for staff on that of one
+		want   string
+		auth   ClientAuth
+	}{
+		"everybody is refused": {func(*world, *Observation, *Observation) {}, "critical bypass", AuthRequired},
+		"with 400 and a page": {func(w *world, on, _ *Observation) {
+			on.Replies[0].Answer = page(400, "bad\n")
+			w.staff.Own[wire.H2].Plain = twice(page(400, "bad\n"))
+		}, "critical bypass", AuthRequired},
+		"the other host is served":            {func(_ *world, on, _ *Observation) { on.Replies[0].Answer = page(200, "the first\n") }, "", AuthUnclear},
+		"the other host gets another refusal": {func(_ *world, on, _ *Observation) { on.Replies[0].Answer = page(403, "") }, "", AuthUnclear},
+		"421 says nothing of it":              {func(_ *world, on, _ *Observation) { on.Replies[0].Answer = page(421, "", "cache-control", "no-store") }, "", AuthUnclear},
+		"nor does silence":                    {func(_ *world, on, _ *Observation) { on.Replies[0].Answer = wire.Answer{Failure: wire.Timeout} }, "", AuthUnclear},
+		"a third host is served": {func(w *world, on, _ *Observation) {
+			on.Asks = append(on.Asks, Ask{Host: w.two, Request: wire.Request{Authority: "two.test"}, Covered: true})
+			on.Replies = append(on.Replies, Reply{Answer: page(200, "the second\n"), Facts: on.Facts})
+		}, "", AuthUnclear},
+		"the other host is refused on its own, too": {func(w *world, _, _ *Observation) { w.one.Own[wire.H2].Plain = twice(no) }, "", AuthUnclear},
+		"a password": {func(w *world, on, _ *Observation) {
+			locked := page(401, "", "www-authenticate", `Basic realm="staff"`)
+			on.Replies[0].Answer, w.staff.Own[wire.H2].Plain = locked, twice(locked)
+		}, "", AuthUnclear},
+		"our certificate gets the same": {func(w *world, _, _ *Observation) { w.staff.Own[wire.H2].Shown = twice(no) }, "", AuthUnclear},
+		"seen with our certificate":     {func(_ *world, on, _ *Observation) { on.Certificate = true }, "", AuthUnclear},
+		"it gets the connection's page": {func(w *world, _, x *Observation) { x.Replies[0].Answer = page(200, "the first\n") }, "high wrong-content", AuthRequired},
+		"it is open over another protocol": {func(w *world, _, _ *Observation) {
+			w.staff.Own[wire.H1] = &Own{Address: here, Facts: w.staff.Own[wire.H2].Facts, Plain: twice(page(200, "for all\n"))}
+		}, "", AuthUnclear},
+	} {
+		w := newWorld(t)
+		w.staff.Own[wire.H2].Plain = twice(no)
+		on, elsewhere := observe(w.staff, w.one, wire.H2, no), observe(w.one, w.staff, wire.H2, page(200, "salaries\n"))
+		test.change(w, on, elsewhere)
+		got := found(Judge(w.hosts(), []*Observation{on, elsewhere}, both))
+		got = strings.TrimPrefix(strings.ReplaceAll(got, "high not-retried", ""), ", ") // of the other host on staff's connection
+		if strings.Trim(got, ", ") != test.want || w.staff.Own[wire.H2].ClientAuth() != test.auth {
+			t.Errorf("%s: %q, %s, want %q, %s", name, got, w.staff.Own[wire.H2].ClientAuth(), test.want, test.auth)
+		}
+		// The same observations mean the same, and fewer of them less.
+		Judge(w.hosts(), []*Observation{elsewhere}, both)
+		if got := w.staff.Own[wire.H2].ClientAuth(); got != AuthUnclear {
+			t.Errorf("%s: afterwards %s", name, got)
+		}
+	}
+}
+
 // A host that closes each connection without a certificate is not one that cannot be reached.
 func TestUnclearIsReachable(t *testing.T) {
 	w := newWorld(t)
@@ -198,5 +252,55 @@ func TestLiveLostAlert(t *testing.T) {
 		if got := hosts[0].ClientAuth(wire.H1); got != want {
 			t.Errorf("refuses %v: %s, want %s: %+v", refuses, got, want, hosts[0].Own[wire.H1])
 		}
+	}
+}
+
+// Where TLS 1.2 is not spoken, the alert is listened for without a request that could overtake it. What a server says to a handshake of TLS 1.2
+// before it has asked for a certificate is not about one.
+func TestLiveLostAlertWithout12(t *testing.T) {
+	pair := testca.New(t).Server(t, "staff.test")
+	for name, test := range map[string]struct {
+		later  tls.ClientAuthType // of the connections after the first one
+		old    *tls.Config        // for clients of TLS 1.2
+		want   ClientAuth
+		closes bool // also where nothing is asked
+	}{
+		"an alert that was lost":            {tls.RequireAnyClientCert, &tls.Config{MinVersion: tls.VersionTLS13}, AuthRequired, false},
+		"no alert":                          {tls.RequestClientCert, &tls.Config{MinVersion: tls.VersionTLS13}, AuthUnclear, true},
+		"no alert, no cipher for TLS 1.2":   {tls.RequestClientCert, &tls.Config{CipherSuites: []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}}, AuthUnclear, true},
+		"no cipher, but the alert is heard": {tls.RequireAnyClientCert, &tls.Config{CipherSuites: []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}}, AuthRequired, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var visits atomic.Int32
+			port := listen(t, func(c net.Conn) {
+				s := tls.Server(c, &tls.Config{GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+					config := test.old.Clone()
+					config.Certificates = []tls.Certificate{pair}
+					if slices.Contains(h.SupportedVersions, tls.VersionTLS13) {
+						config.CipherSuites, config.ClientAuth = nil, tls.RequestClientCert
+						if visits.Add(1) > 1 {
+							config.ClientAuth = test.later
+						}
+					}
+					return config, nil
+				}})
+				if s.Handshake() == nil && !(test.closes && visits.Load() > 1) {
+					s.Read(make([]byte, 1))
+				}
+				c.Close() // without an alert
+			})
+			target, err := ParseTarget("staff.test:" + port)
+			if err != nil {
+				t.Fatal(err)
+			}
+			hosts, err := Survey(t.Context(), []Target{target}, Options{Protocols: []wire.Protocol{wire.H1}, TargetRate: -1, Resolve: loopback,
+				Limits: wire.Limits{Connect: 30 * time.Second, Answer: 30 * time.Second}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := hosts[0].ClientAuth(wire.H1); got != test.want {
+				t.Errorf("%s, want %s: %+v", got, test.want, hosts[0].Own[wire.H1])
+			}
+		})
 	}
 }

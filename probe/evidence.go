@@ -181,57 +181,6 @@ func describe(a *wire.Answer) string {
 	return fmt.Sprintf("%d, %s", a.Status, size)
 }
 
-// try is a curl command that shows the same, where curl can.
-func (e *evidence) try(method string) string {
-	if e.from == nil || e.resumed || e.reply == nil || e.check == CheckSNI {
-		return ""
-	}
-	version := map[wire.Protocol]string{wire.H1: "--http1.1", wire.H2: "--http2", wire.H3: "--http3-only"}[e.protocol]
-	flags := "-sik"
-	if method == "HEAD" {
-		flags = "-sIk"
-	}
-	if strings.ContainsAny(e.request.Path, "[]{}") {
-		flags += "g" // they are no patterns of curl's
-	}
-	base := fmt.Sprintf("curl %s %s --connect-to ::%s:%d", flags, version, bracketed(e.address.Addr()), e.address.Port())
-	if e.shown {
-		base += " --cert CERT --key KEY"
-	}
-	url := quoted("https://" + e.from.Name() + e.request.Path)
-	switch e.kind {
-	case "", Plain, UnknownAuthority, ForeignPort, TrailingDot, Userinfo, Storable, AltSvc, Version, Names, Unusable:
-		if e.host == e.from && e.kind == "" {
-			return base + " " + url
-		}
-		return fmt.Sprintf("%s -H 'Host: %s' %s", base, e.request.Authority, url)
-	case AbsoluteForm, HTTPInside:
-		if e.protocol == wire.H1 {
-			return fmt.Sprintf("%s -H 'Host: %s' --request-target %s %s", base, e.request.Authority, quoted(e.request.Target), url)
-		}
-	case MissingHost:
-		if e.protocol == wire.H1 {
-			return fmt.Sprintf("%s -H 'Host:' %s", base, url)
-		}
-	}
-	return ""
-}
-
-// quoted is a word as a shell takes it.
-func quoted(s string) string {
-	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:/._-") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-func bracketed(a netip.Addr) string {
-	if a.Is6() {
-		return "[" + a.String() + "]"
-	}
-	return a.String()
-}
-
 func counted(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one

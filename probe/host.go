@@ -32,6 +32,7 @@ type Own struct {
 	Shown   Baseline // with the client certificate; empty where there is none or the server did not ask
 
 	ShownFailure wire.Failure // of the handshake with it
+	Walled       bool         // Judge has seen that it refuses whoever is asked for on this connection
 	Origins      *OriginSet   // nil: no ORIGIN frame came
 	AltSvc       string
 }

@@ -18,10 +18,12 @@ type Judgement struct {
 	Findings []Finding // the worst first
 }
 
-// Judge makes findings of what was seen. It asks nobody, and says the same of the same observations.
+// Judge makes findings of what was seen. It asks nobody, and says the same of the same observations. What it learns of the hosts' client
+// authentication is kept in them.
 func Judge(hosts []*Host, seen []*Observation, o Options) Judgement {
 	j := &judge{Options: o.withDefaults(), hosts: hosts, pairs: map[pairKey]*refusal{}, once: map[string]bool{}, strangers: map[spot]Baseline{}}
 	j.learn(seen)
+	j.walls(seen)
 	for _, h := range hosts {
 		j.own(h)
 	}

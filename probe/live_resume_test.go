@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/usher-http/usher/internal/testca"
+	"github.com/usher-http/usher/internal/testenv"
 	"github.com/usher-http/usher/probe/wire"
 )
 
@@ -80,12 +82,27 @@ func TestLiveResumption(t *testing.T) {
 					if r.Hosts[1].ClientAuth != AuthRequired {
 						t.Errorf("%+v", r.Hosts[1])
 					}
-					found := slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.ID == Bypass && f.Check == CheckResume && f.Host == r.Hosts[1].Name })
-					if found != wrong {
-						t.Errorf("certificate %v: bypass %v: %+v", certificate != nil, found, r.Findings)
+					i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.ID == Bypass && f.Check == CheckResume && f.Host == r.Hosts[1].Name })
+					if i >= 0 != wrong {
+						t.Errorf("certificate %v: bypass %v: %+v", certificate != nil, i >= 0, r.Findings)
+					}
+					if i >= 0 && test.proto == wire.H1 {
+						pasted(t, r.Findings[i].Try, "Reused, "+map[uint16]string{tls.VersionTLS12: "TLSv1.2", tls.VersionTLS13: "TLSv1.3"}[test.version], texts["staff.test"])
 					}
 				}
 			})
+		}
+	}
+}
+
+// pasted runs a finding's command in a shell.
+func pasted(t *testing.T, command string, want ...string) {
+	t.Helper()
+	testenv.Tool(t, "openssl")
+	out, err := exec.Command("sh", "-c", command).CombinedOutput()
+	for _, text := range want {
+		if !strings.Contains(string(out), text) {
+			t.Errorf("%s: %v\n%s\ndoes not show %q", command, err, out, text)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/usher-http/usher/probe/wire"
@@ -75,6 +76,9 @@ const resolveTime = 5 * time.Second
 func resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a}, nil
+	}
+	if strings.HasSuffix(host, ".localhost") {
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}, nil // RFC 6761 section 6.3, as curl and browsers do
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveTime)
 	defer cancel()

@@ -146,6 +146,7 @@ func (pl *planner) reuse(proto wire.Protocol) {
 			if !ok {
 				continue
 			}
+			wall := !shown && a.perhaps() // whom does it refuse? One who is open tells.
 			for _, b := range pl.hosts {
 				ask, wanted := reuseAsk(a, b, proto)
 				if !wanted {
@@ -154,7 +155,9 @@ func (pl *planner) reuse(proto wire.Protocol) {
 				if shown && !b.Asks() && a.ClientAuth(proto) != AuthRequired {
 					continue // tried without the certificate already
 				}
-				if !ask.Coalescible && !b.guarded() {
+				tells := wall && b.open()
+				wall = wall && !tells
+				if !ask.Coalescible && !b.guarded() && !tells {
 					key := [2]string{certificateKey(a), certificateKey(b)}
 					if sampled[key] {
 						continue

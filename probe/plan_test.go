@@ -117,6 +117,22 @@ func TestPlanWithCertificate(t *testing.T) {
 	}
 }
 
+// Where it is not clear for want of what a host refuses, somebody who is open is asked for on its connections, over every protocol.
+func TestPlanWall(t *testing.T) {
+	w := newWorld(t)
+	for _, h := range []*Host{w.two, w.staff} {
+		h.Own[wire.H2].Facts.Asked, h.Own[wire.H2].Plain = true, twice(page(401, ""))
+	}
+	for _, h := range w.hosts() {
+		h.Own[wire.H1] = h.Own[wire.H2]
+		delete(h.Own, wire.H2)
+	}
+	got := planned(Plan(w.hosts(), Options{Protocols: []wire.Protocol{wire.H1}}), CheckReuse)
+	if !strings.Contains(got, "two>one") || !strings.Contains(got, "staff>one") || strings.Contains(got, "staff>blog") {
+		t.Errorf("reuse: %s", got)
+	}
+}
+
 // Where every host wants a certificate, malformed requests go out with ours: what they open then is no bypass.
 func TestPlanAllWithCertificate(t *testing.T) {
 	w := newWorld(t)

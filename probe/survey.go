@@ -257,13 +257,21 @@ func (o *Own) closed() bool {
 }
 
 // listenAgain looks why a connection was closed. Under TLS 1.3 the server says after the handshake what it thinks of the client's certificate,
-// and closes at once: the reset for the request that was under way may overtake the alert. Under TLS 1.2 the alert comes in the handshake.
+// and closes at once: the reset for the request that was under way may overtake the alert. Under TLS 1.2 the alert comes in the handshake; where
+// that is not spoken, nothing is sent that could be under way.
 func (p *prober) listenAgain(ctx context.Context, o *Own, d wire.Dial) {
 	d.Version = tls.VersionTLS12
-	c, _, err := p.open(ctx, d)
-	if err == nil {
+	c, facts, err := p.open(ctx, d)
+	if err != nil && !facts.Asked { // what it says then is not about a certificate
+		d.Version = tls.VersionTLS13
+		if c, facts, err = p.open(ctx, d); err == nil {
+			err = c.Listen(ctx)
+			p.close(c)
+		}
+	} else if err == nil {
 		p.close(c)
-	} else if kind, name := wire.FailureOf(err); kind == wire.Alert && wantsCertificate(name) {
+	}
+	if kind, name := wire.FailureOf(err); facts.Asked && kind == wire.Alert && wantsCertificate(name) {
 		o.Plain[0].Failure, o.Plain[0].Detail = kind, name
 	}
 }

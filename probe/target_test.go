@@ -1,6 +1,8 @@
 package probe
 
 import (
+	"context"
+	"fmt"
 	"net/netip"
 	"testing"
 )
@@ -65,6 +67,18 @@ func TestConnectTo(t *testing.T) {
 		if c, err := ParseConnectTo(in); err == nil {
 			t.Errorf("%q: %+v", in, c)
 		}
+	}
+}
+
+// Names below localhost are this machine's, as curl and browsers have it (RFC 6761 section 6.3): no server is asked for them.
+func TestResolveLocalhost(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got, err := resolve(ctx, "shop.localhost"); err != nil || fmt.Sprint(got) != "[127.0.0.1 ::1]" {
+		t.Errorf("%v, %v", got, err)
+	}
+	if got, err := resolve(ctx, "localhost.example"); err == nil {
+		t.Errorf("%v", got)
 	}
 }
 

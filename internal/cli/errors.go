@@ -119,6 +119,8 @@ func flagError(c *cobra.Command, err error) error {
 		hint := ""
 		if errors.As(err, &h) {
 			hint = h.hint
+		} else if invalid.GetFlag().Value.Type() == "duration" {
+			hint = "a number with its unit: 5s, 2m"
 		}
 		return usageError(hint, "--%s: %w", invalid.GetFlag().Name, invalid.Unwrap())
 	}

@@ -77,8 +77,23 @@ func (f reportFlags) write(r *probe.Report, least probe.Severity, fails bool) er
 	return nil
 }
 
+// compareFlags refuses what a comparison does not do: nobody is to look for a file that is not written.
+func (f probeFlags) compareFlags() error {
+	for name, used := range map[string]bool{"junit": *f.reports.junit != "", "sarif": *f.reports.sarif != "", "html": *f.reports.html != "",
+		"baseline": *f.reports.baseline != "", "names": *f.names != "", "from": len(*f.from) > 0, "from-cert": *f.fromCert, "bulk": *f.bulk,
+		"state": *f.state != "", "suite": *f.suite != "", "suite-setup": *f.suiteSetup != ""} {
+		if used {
+			return usageError("usher probe --compare old.jsonl new.jsonl", "--%s does not go with --compare", name)
+		}
+	}
+	return nil
+}
+
 // compareReports says what is new and what is gone between two reports.
 func (s *session) compareReports(f probeFlags, files []string) error {
+	if err := f.compareFlags(); err != nil {
+		return err
+	}
 	if len(files) != 2 {
 		return usageError("usher probe --compare old.jsonl new.jsonl", "--compare takes two reports of usher probe --json, not %d", len(files))
 	}

@@ -103,6 +103,7 @@ sites:
 `,
 		"short.yaml": "sites: [{hosts: [a.test]}]",
 		"bad.yaml":   "sites: {a",
+		"any.yaml":   `{listeners: [{address: "127.0.0.1:0"}], sites: [{hosts: [a.test]}]}`,
 	})
 	list, err := Usher(filepath.Join(dir, "usher.yaml"))
 	if want := []string{"www.test", "www.test:9443", "api.test:7443", "far.test:9443", "[2001:db8::1]", "[2001:db8::1]:9443", "[2001:db8::2]:444", "[2001:db8::3]", "[2001:db8::3]:9443"}; err != nil || !slices.Equal(list.Hosts, want) {
@@ -116,6 +117,9 @@ sites:
 	}
 	if _, err = Usher(filepath.Join(dir, "bad.yaml")); err == nil {
 		t.Error("bad YAML")
+	}
+	if list, err = Usher(filepath.Join(dir, "any.yaml")); err == nil || !strings.Contains(err.Error(), `any.yaml: listener "127.0.0.1:0": the system chooses its port`) {
+		t.Errorf("a port that nobody knows: %v %q", err, list.Hosts)
 	}
 }
 

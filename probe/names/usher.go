@@ -34,6 +34,11 @@ func Usher(file string) (list List, err error) {
 	if err := yaml.Unmarshal(text, &c); err != nil {
 		return list, fmt.Errorf("%s: %w", file, err)
 	}
+	for _, l := range c.Listeners {
+		if len(l.PublicPorts) == 0 && l.Scheme != "http" && listenPort(l.Address) == "0" {
+			return list, fmt.Errorf("%s: listener %q: the system chooses its port: name the hosts with it on the command line", file, l.Address)
+		}
+	}
 	for _, site := range c.Sites {
 		ports := c.ports(site.Listeners)
 		for _, host := range site.Hosts {

@@ -62,6 +62,9 @@ func (g *group) oddity() string {
 
 // kindWords writes a kind as words: "no SNI", "host against authority".
 func kindWords(k probe.Kind) string {
+	if k == probe.AltSvc {
+		return "Alt-Svc"
+	}
 	text := strings.ReplaceAll(string(k), "-", " ")
 	for _, word := range []string{"SNI", "TLS", "HTTP", "IP", "OPTIONS"} {
 		for _, form := range []string{" " + strings.ToLower(word), strings.ToLower(word) + " "} {

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/usher-http/usher/probe"
 )
@@ -23,6 +24,7 @@ type (
 		Tests    int         `xml:"tests,attr"`
 		Failures int         `xml:"failures,attr"`
 		Errors   int         `xml:"errors,attr"`
+		Skipped  int         `xml:"skipped,attr"`
 		Cases    []junitCase `xml:"testcase"`
 	}
 	junitCase struct {
@@ -30,7 +32,11 @@ type (
 		Class   string        `xml:"classname,attr"`
 		Failure *junitFailure `xml:"failure"`
 		Error   *junitFailure `xml:"error"`
+		Skipped *junitSkipped `xml:"skipped"`
 		Out     string        `xml:"system-out,omitempty"`
+	}
+	junitSkipped struct {
+		Message string `xml:"message,attr"`
 	}
 	junitFailure struct {
 		Message string `xml:"message,attr"`
@@ -39,8 +45,8 @@ type (
 	}
 )
 
-// JUnit writes a report as JUnit's XML: a test for each host that is to be reached, each pair without a finding, and each finding. Findings
-// below least pass, with what was found as their output; nobody's pass where fails is false.
+// JUnit writes a report as JUnit's XML: a test for each host that is to be reached, each pair without a finding, which is skipped where the
+// probe cannot tell, and each finding. Findings below least pass, with what was found as their output; all pass where fails is false.
 func JUnit(w io.Writer, r *probe.Report, least probe.Severity, fails bool) error {
 	all := junitSuites{Name: "usher probe", Time: fmt.Sprintf("%.3f", r.Summary.Seconds)}
 	hosts := junitSuite{Name: "hosts"}
@@ -55,9 +61,17 @@ func JUnit(w io.Writer, r *probe.Report, least probe.Severity, fails bool) error
 	pairs := junitSuite{Name: "connections"}
 	for i := range r.Pairs {
 		p := &r.Pairs[i]
+		c := junitPair(p)
 		switch p.Outcome {
 		case probe.Served, probe.Refused, probe.OwnOnly:
-			pairs.add(junitCase{Name: fmt.Sprintf("%s on a connection for %s, %s", p.Host, p.Connection, p.Protocol), Class: "connections", Out: outcomeWords(p)})
+			c.Out = outcomeWords(p)
+		case probe.CannotTell:
+			c.Skipped = &junitSkipped{fmt.Sprintf("%s: %s", outcomeWords(p), answerOf(p))}
+		default:
+			continue // the findings have it
+		}
+		if !slices.ContainsFunc(pairs.Cases, func(x junitCase) bool { return x.Name == c.Name }) { // a session in two versions of TLS, for one
+			pairs.add(c)
 		}
 	}
 	findings := junitSuite{Name: "findings"}
@@ -80,6 +94,14 @@ func JUnit(w io.Writer, r *probe.Report, least probe.Severity, fails bool) error
 	return err
 }
 
+func junitPair(p *probe.Pair) junitCase {
+	name := fmt.Sprintf("%s on a connection for %s, %s", p.Host, p.Connection, p.Protocol)
+	if p.Certificate {
+		name += ", with a client certificate" // readers take cases of one name for one
+	}
+	return junitCase{Name: name, Class: "connections"}
+}
+
 func (s *junitSuite) add(c junitCase) {
 	s.Cases = append(s.Cases, c)
 	s.Tests++
@@ -88,6 +110,9 @@ func (s *junitSuite) add(c junitCase) {
 	}
 	if c.Error != nil {
 		s.Errors++
+	}
+	if c.Skipped != nil {
+		s.Skipped++
 	}
 }
 

@@ -134,6 +134,37 @@ func TestTextClosed(t *testing.T) {
 	}
 }
 
+// Signs lie over all arcs: where many arcs meet, those that are drawn later would hide the signs of the others.
+func TestSignsLieOverArcs(t *testing.T) {
+	var b bytes.Buffer
+	if err := HTML(&b, sample(), time.Now(), "v1"); err != nil {
+		t.Fatal(err)
+	}
+	if first, last := strings.Index(b.String(), `<text class="sign `), strings.LastIndex(b.String(), "<path "); first < last || last < 0 {
+		t.Errorf("the first sign is at %d, the last arc at %d", first, last)
+	}
+}
+
+// Where nobody was reached there are no hosts by certificate.
+func TestTextNobody(t *testing.T) {
+	r := sample()
+	r.Hosts, r.Pairs, r.Findings = r.Hosts[3:], nil, nil
+	r.Count()
+	var b bytes.Buffer
+	if err := Text(&b, r, Style{}); err != nil || !strings.HasPrefix(b.String(), "Not reached\n  gone.test: refused") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+}
+
+func TestKindWords(t *testing.T) {
+	for kind, want := range map[probe.Kind]string{probe.NoSNI: "no SNI", probe.HTTPInside: "HTTP inside TLS", probe.AltSvc: "Alt-Svc", probe.OptionsStar: "OPTIONS star",
+		probe.AddressSNI: "IP literal SNI", probe.HostConflict: "host against authority"} {
+		if got := kindWords(kind); got != want {
+			t.Errorf("%s: %q, want %q", kind, got, want)
+		}
+	}
+}
+
 // Servers that do not name themselves get cures in words: that there are lines for them, too, is said.
 func TestTextServerHint(t *testing.T) {
 	for _, test := range []struct {

@@ -104,7 +104,9 @@ func (p *printer) hosts(r *probe.Report) {
 	if p.port != "" {
 		title += ", all on port " + p.port[1:]
 	}
-	p.line("%s", title)
+	if len(groups) > 0 {
+		p.line("%s", title)
+	}
 	shown := 0
 	for _, g := range groups {
 		if shown >= mostHosts {
@@ -123,7 +125,10 @@ func (p *printer) hosts(r *probe.Report) {
 		p.problems(g)
 	}
 	if len(unreachable) > 0 {
-		p.line("\n%s", p.bold("Not reached"))
+		if len(groups) > 0 {
+			p.line("")
+		}
+		p.line("%s", p.bold("Not reached"))
 		for i, h := range unreachable {
 			if i >= mostHosts {
 				p.line("  and %d more (--json names all)", len(unreachable)-i)

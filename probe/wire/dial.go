@@ -199,6 +199,23 @@ func (c *Conn) Do(ctx context.Context, r *Request) Answer {
 	return a
 }
 
+// Listen waits, without a request, whether the server ends the connection, for as long as for an answer. The error says how it did; there is
+// none where it keeps quiet or begins to talk. The connection is of no further use. Over HTTP/3 nothing is listened for.
+func (c *Conn) Listen(ctx context.Context) error {
+	if c.tcp == nil {
+		return nil
+	}
+	c.dead = true
+	c.tcp.SetDeadline(time.Now().Add(c.limits.Answer))
+	stop := context.AfterFunc(ctx, func() { c.tcp.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	_, err := c.r.Peek(1)
+	if kind, _ := FailureOf(err); kind == Timeout {
+		return nil
+	}
+	return err
+}
+
 func (c *Conn) doTCP(ctx context.Context, deadline time.Time, r *Request) Answer {
 	c.tcp.SetDeadline(deadline)
 	stop := context.AfterFunc(ctx, func() { c.tcp.SetDeadline(time.Unix(1, 0)) })

@@ -53,6 +53,8 @@ func failureOf(err error) (Failure, string) {
 		return NoProtocol, err.Error()
 	case err.Error() == unadvertised:
 		return NoProtocol, "the server chose another protocol than was offered"
+	case errors.As(err, &record) && string(record.RecordHeader[:]) == "HTTP/":
+		return NotTLS, "it speaks plain HTTP"
 	case errors.As(err, &record):
 		return NotTLS, record.Msg
 	case errors.As(err, &dns) && !dns.IsTimeout:

@@ -97,6 +97,20 @@ func within(t *testing.T, f func()) {
 	}
 }
 
+// That a port speaks plain HTTP is said as people say it: it is the usual mistake.
+func TestPlainHTTPIsNamed(t *testing.T) {
+	for answer, want := range map[string]string{"HTTP/1.1 400 Bad Request\r\n\r\n": "it speaks plain HTTP", "220 mail.test ESMTP\r\n": "first record does not look like a TLS handshake"} {
+		address := listen(t, func(c net.Conn) {
+			io.ReadAtLeast(c, make([]byte, 512), 100)
+			io.WriteString(c, answer)
+		})
+		_, err := wire.Open(t.Context(), wire.Dial{Address: address, Protocol: wire.H2, ServerName: "a.test"})
+		if kind, detail := wire.FailureOf(err); kind != wire.NotTLS || detail != want {
+			t.Errorf("%q: %s, %q, want %q", answer, kind, detail, want)
+		}
+	}
+}
+
 // A server that does anything but a handshake fails in a way that can be told.
 func TestHostileHandshakes(t *testing.T) {
 	gone := listen(t, func(net.Conn) {})

@@ -92,14 +92,23 @@ func apacheGuardedBy(t *testing.T, hosts []guarded, protocol string) *server {
 	})
 }
 
-// haproxyGuarded: rules look at the SNI alone: all of them are open on the first host's connection, and with a certificate it is known what.
+// haproxyGuarded: rules that look at the SNI alone are open on the first host's connection. They refuse whoever is asked for on theirs, so that
+// it is known without a certificate what they want, unless they say that it is a password.
 var haproxyGuarded = []guarded{
 	{"one", "", "200", probe.AuthNone, probe.AuthNone, false},
 	{"require", "", "000", probe.AuthRequired, probe.AuthRequired, true},
 	{"rule", "http-request deny if { ssl_fc_sni rule.wild.test } !{ ssl_c_used }", "403", probe.AuthRequired, probe.AuthRequired, true},
-	{"bare", "http-request return status 401 if { ssl_fc_sni bare.wild.test } !{ ssl_c_used }", "401", probe.AuthUnclear, probe.AuthRequired, true},
-	{"bad", "http-request return status 400 if { ssl_fc_sni bad.wild.test } !{ ssl_c_used }", "400", probe.AuthUnclear, probe.AuthRequired, true},
+	{"bare", "http-request return status 401 if { ssl_fc_sni bare.wild.test } !{ ssl_c_used }", "401", probe.AuthRequired, probe.AuthRequired, true},
+	{"bad", "http-request return status 400 if { ssl_fc_sni bad.wild.test } !{ ssl_c_used }", "400", probe.AuthRequired, probe.AuthRequired, true},
 	{"password", "http-request auth if { ssl_fc_sni password.wild.test }", "401", probe.AuthUnclear, probe.AuthUnclear, true},
+	{"reject", "http-request reject if { ssl_fc_sni reject.wild.test } !{ ssl_c_used }", "000", probe.AuthUnclear, probe.AuthRequired, true},
+}
+
+// haproxyByHost: rules that look at Host refuse on every connection, for another reason than a certificate. Nothing is open.
+var haproxyByHost = []guarded{
+	{"one", "", "200", probe.AuthNone, probe.AuthNone, false},
+	{"user", "http-request auth if { req.hdr(host),field(1,:) -m str user.wild.test }", "401", probe.AuthUnclear, probe.AuthUnclear, false},
+	{"token", "http-request return status 401 if { req.hdr(host),field(1,:) -m str token.wild.test }", "401", probe.AuthUnclear, probe.AuthUnclear, false},
 }
 
 func haproxyWith(t *testing.T, hosts []guarded) *server {
@@ -133,6 +142,7 @@ func TestClientAuth(t *testing.T) {
 		{"apache, TLS 1.3", apacheGuarded, func(t *testing.T) *server { return apacheGuardedBy(t, apacheGuarded, "-all +TLSv1.2 +TLSv1.3") }},
 		{"apache, TLS 1.2", apacheGuarded, func(t *testing.T) *server { return apacheGuardedBy(t, apacheGuarded, "-all +TLSv1.2") }},
 		{"haproxy", haproxyGuarded, func(t *testing.T) *server { return haproxyWith(t, haproxyGuarded) }},
+		{"haproxy, by Host", haproxyByHost, func(t *testing.T) *server { return haproxyWith(t, haproxyByHost) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := test.start(t)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/usher-http/usher/internal/testenv"
+	"github.com/usher-http/usher/probe"
+	"github.com/usher-http/usher/probe/report"
 )
 
 // script uses the page as a person does, and leaves what is to be seen in the title.
@@ -34,7 +36,7 @@ var (
 )
 
 // TestPage opens the page of a report in Chromium: nothing is said on the console, which is where a request to anywhere would be, since the
-// page forbids them all; the filter filters; and nothing but its map is wider than a telephone, which begins with the hosts.
+// page forbids them all; the filter filters; and nothing but its map and the lines of configurations is wider than a telephone, which begins with the hosts.
 func TestPage(t *testing.T) {
 	chromium := testenv.Browser(t, "chromium", "chromium-browser", "google-chrome")
 	s := naive(t)
@@ -51,7 +53,7 @@ func TestPage(t *testing.T) {
 	t.Logf("findings/rows/arcs: all %s, staff.test %s, problems only %s, critical only %s", all, staff, problems, critical)
 	const room = `<script>
 var hosts = document.querySelector("svg .frame").getBoundingClientRect();
-var tables = Array.prototype.map.call(document.querySelectorAll("table, .legend"), function (e) { return e.scrollWidth - e.clientWidth; });
+var tables = Array.prototype.map.call(document.querySelectorAll("table, .legend, .finding pre.try"), function (e) { return e.scrollWidth - e.clientWidth; });
 document.title = "SEEN " + [document.documentElement.scrollWidth, innerWidth, Math.max.apply(null, tables), Math.round(hosts.left), Math.round(hosts.right)].join(" ");
 </script>`
 	var wide, window, over, left, right int
@@ -60,9 +62,44 @@ document.title = "SEEN " + [document.documentElement.scrollWidth, innerWidth, Ma
 		t.Errorf("on a telephone the page is %d wide in a window of %d, which scrolls to and fro (%v, %q)", wide, window, err, seen)
 	}
 	if over > 0 || left < 0 || right > window {
-		t.Errorf("on a telephone tables or the legend go %d over their width, and the hosts of the map are from %d to %d in a window of %d", over, left, right, window)
+		t.Errorf("on a telephone tables, the legend or commands go %d over their width, and the hosts of the map are from %d to %d in a window of %d", over, left, right, window)
 	}
 }
+
+// TestPagePrints: a map of many hosts is shrunk to a sheet of paper, and leaves none empty.
+func TestPagePrints(t *testing.T) {
+	chromium := testenv.Browser(t, "chromium", "chromium-browser", "google-chrome")
+	s := &server{cast: &cast{dir: t.TempDir()}}
+	r := &probe.Report{}
+	for i := range 40 {
+		name := fmt.Sprintf("h%d.test", i)
+		r.Hosts = append(r.Hosts, probe.HostReport{Name: name, Addresses: []string{"192.0.2.1:443"}})
+		r.Pairs = append(r.Pairs, probe.Pair{Connection: name, Host: "h39.test", Protocol: "h2", Coalescible: true, Outcome: probe.Open, Status: 200})
+	}
+	r.Count()
+	var page strings.Builder
+	if err := report.HTML(&page, r, time.Now(), "test"); err != nil {
+		t.Fatal(err)
+	}
+	s.write(t, "page.html", page.String())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	printed := filepath.Join(s.dir, "page.pdf")
+	if out, err := exec.CommandContext(ctx, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--user-data-dir="+t.TempDir(), "--no-pdf-header-footer",
+		"--print-to-pdf="+printed, "file://"+filepath.Join(s.dir, "page.html")).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	text, err := os.ReadFile(printed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// One sheet for the map with what is above it, two for the hosts, one for the rest.
+	if n := len(sheet.FindAll(text, -1)); n < 2 || n > 4 {
+		t.Errorf("%d sheets of paper", n)
+	}
+}
+
+var sheet = regexp.MustCompile(`/Type /Page\b`)
 
 // open shows a page with a script of ours in Chromium, and returns what the script put into the title behind SEEN.
 func (s *server) open(t *testing.T, chromium, page, script string, flags ...string) string {
