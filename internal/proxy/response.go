@@ -16,6 +16,8 @@ type Response struct {
 	Length int64
 	// NoBody says that there is no content, whatever Length says: HEAD, 204, 304, 101.
 	NoBody bool
+	// MayTrail says that trailers may follow although Length is 0: Read has to return io.EOF before that is known.
+	MayTrail bool
 
 	from source
 }

@@ -26,6 +26,7 @@ func (x *twoExchange) answered(r *message.Request) {
 		res.Trailer = nil
 	}
 	x.over = x.answer.NoBody
+	x.answer.MayTrail = !x.over && res.ContentLength == 0 && res.Header["Content-Length"] != nil // x/net does not say whether it saw the end
 	x.answer.Fields = announce(x.answer.Fields, res.Trailer)
 }
 
