@@ -149,13 +149,18 @@ func (x *exchange) pass(res *proxy.Response) {
 			return
 		}
 		buf := borrow(most)
-		n, err := res.Read(buf)
+		n, ok, err := res.TryRead(buf)
 		if n > 0 && x.write(buf[:n]) != nil {
 			x.aborted = true
 		}
 		putBack(buf)
 		if x.aborted {
 			return
+		}
+		if !ok {
+			x.noRoom()
+			res.Await()
+			continue
 		}
 		if err == io.EOF {
 			x.out.Finish(res.Trailers())

@@ -64,6 +64,14 @@ func (x *twoExchange) read(p []byte) (int, error) {
 	return n, err
 }
 
+// attempt waits all the same: x/net has content in buffers of its own, and does not say whether some is there.
+func (x *twoExchange) attempt(p []byte) (int, bool, error) {
+	n, err := x.read(p)
+	return n, true, err
+}
+
+func (x *twoExchange) awaitMore() {}
+
 func (x *twoExchange) onWaiting(f func()) { x.onWait = f }
 
 func (x *twoExchange) buffered() bool { return x.over || x.broken != nil }
