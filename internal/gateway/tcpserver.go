@@ -169,6 +169,8 @@ func (s *tcpServer) begin(c driver, raw *conn, first []byte) {
 	s.mu.Unlock()
 	if leaving {
 		c.leave()
+	} else {
+		endMisled(c) // a reload may have come since its ORIGIN frame was made
 	}
 	c.serve(first)
 }
@@ -343,9 +345,13 @@ func (s *tcpServer) tellMisled() {
 	conns := slices.Collect(maps.Keys(s.conns))
 	s.mu.Unlock()
 	for _, c := range conns {
-		if c, ok := c.(*h2conn); ok && c.facts.MustLeave() {
-			c.goAway()
-		}
+		endMisled(c)
+	}
+}
+
+func endMisled(c driver) {
+	if c, ok := c.(*h2conn); ok && c.facts.MustLeave() {
+		c.goAway()
 	}
 }
 
