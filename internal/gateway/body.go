@@ -17,15 +17,18 @@ type body struct {
 	io.ReadCloser
 	request *http.Request // for its trailers
 	control *http.ResponseController
-	limit   time.Duration // 0: none
-	timer   *time.Timer
+	silence stall
 
 	reading  atomic.Bool
 	unwanted atomic.Bool
 }
 
 func newBody(w http.ResponseWriter, r *http.Request, limit time.Duration) *body {
-	return &body{ReadCloser: r.Body, request: r, control: http.NewResponseController(w), limit: limit}
+	b := &body{ReadCloser: r.Body, request: r, control: http.NewResponseController(w)}
+	// A deadline breaks the stream even when nobody reads, as when the upstream is slow to take what is there already: so it is only set when
+	// a read has lasted too long.
+	b.silence.limit, b.silence.late = limit, b.interrupt
+	return b
 }
 
 // Trailers are complete when Read has returned io.EOF.
@@ -85,15 +88,13 @@ func (p *pushedBack) Read(q []byte) (int, error) {
 
 func (b *body) Read(p []byte) (int, error) {
 	b.reading.Store(true)
-	b.arm()
+	b.silence.begin()
 	if b.unwanted.Load() {
 		b.interrupt()
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.reading.Store(false)
-	if b.limit != 0 {
-		b.timer.Stop()
-	}
+	b.silence.end()
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = message.ErrBodyTimeout
 		if b.unwanted.Load() {
@@ -115,18 +116,6 @@ func (b *body) Stop() {
 func (b *body) Close() error {
 	b.Stop()
 	return b.ReadCloser.Close()
-}
-
-// arm limits one read. A deadline breaks the stream even when nobody reads, as when the upstream is slow to take what is there
-// already: so it is only set when a read has lasted too long.
-func (b *body) arm() {
-	switch {
-	case b.limit == 0:
-	case b.timer == nil:
-		b.timer = time.AfterFunc(b.limit, func() { b.control.SetReadDeadline(time.Unix(1, 0)) })
-	default:
-		b.timer.Reset(b.limit)
-	}
 }
 
 func (b *body) interrupt() { b.control.SetReadDeadline(time.Unix(1, 0)) }

@@ -207,6 +207,13 @@ func (x *exchange) room(length int64) (int, error) {
 	return largeBuffer, nil
 }
 
+// noRoom says that nothing is in the room which was asked for last, and nothing will be.
+func (x *exchange) noRoom() {
+	if out, ok := x.out.(interface{ giveBack() }); ok {
+		out.giveBack()
+	}
+}
+
 // Buffers are for copying content: of two sizes, so that a little of it does not take up much.
 const largeBuffer, littleBuffer = 64 << 10, littleContent
 

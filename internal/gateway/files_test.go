@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -122,5 +123,41 @@ sites:
 		c.get(t, "a.test.example", "/moved").want(t, 308, "")
 		c.get(t, "a.test.example", "/").want(t, 404, "404 Not Found\n")
 		c.get(t, "a.test.example", "/x/%2e%2e/teapot").want(t, 400, "400 Bad Request\n")
+	}
+}
+
+// A file may become shorter while it is sent. The answer then breaks off: it has less content than it has announced, and whoever does not
+// count would take it for whole (RFC 9113 section 8.1.1, RFC 9114 section 4.1.2: such a message is malformed).
+func TestFileThatShrinks(t *testing.T) {
+	f := newFolder(t)
+	name := f.write(t, "public/big", "x")
+	r := f.start(t, `
+listeners: [{name: tls, address: "127.0.0.1:0", public_ports: [443]}]
+sites:
+  - hosts: [a.test.example]
+    tls: {certificates: [{certificate: shared.pem, key: shared.key}]}
+    routes: [{path: /, files: ./public}]
+`)
+	const size = 64 << 20 // more than sockets and windows take
+	for _, proto := range protocols {
+		if err := os.Truncate(name, size); err != nil {
+			t.Fatal(err)
+		}
+		c := r.client(t, proto, "tls", "a.test.example")
+		res, err := c.http.Do(c.request(t, "GET", "a.test.example", "/big", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(res.Body, make([]byte, 1)); err != nil || res.ContentLength != size {
+			t.Fatal(proto, res.ContentLength, err)
+		}
+		if err := os.Truncate(name, size/2); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := io.Copy(io.Discard, res.Body); err == nil || n >= size/2 {
+			t.Errorf("%s: %d bytes, %v", proto, n, err)
+		}
+		res.Body.Close()
+		wantFields(t, r.log.wait(t, "msg", "request", "proto", proto), map[string]any{"status": 200, "aborted": true})
 	}
 }

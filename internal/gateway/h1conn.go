@@ -165,12 +165,15 @@ func (c *h1conn) next() bool {
 			c.empty = false
 			return true
 		}
-		if err := c.fill(due); err != nil {
-			if err == io.EOF {
-				c.refuse(errCut)
-			}
-			return false
+		switch err := c.fill(due); err {
+		case nil:
+			continue
+		case io.EOF:
+			c.refuse(errCut)
+		case errLate:
+			c.refuse(errLateHeader)
 		}
+		return false
 	}
 }
 
@@ -182,7 +185,12 @@ func tooLarge(section []byte) error {
 	return http1.ErrTooLarge
 }
 
-var errCut = &http1.Error{Status: http.StatusBadRequest, Reason: "a header section that breaks off"}
+var (
+	errCut        = &http1.Error{Status: http.StatusBadRequest, Reason: "a header section that breaks off"}
+	errLateHeader = &http1.Error{Status: http.StatusRequestTimeout, Reason: lateHeader}
+)
+
+const lateHeader = "a header section that did not come in time"
 
 // headerDue is when the header section that has begun has to be complete; zero: at any time.
 func (c *h1conn) headerDue() time.Time {

@@ -256,6 +256,62 @@ func TestH1RefusalsOfOthers(t *testing.T) {
 	r.wantMetric(t, 3, "usher_malformed_requests_total", "proto=h1", "status=400")
 }
 
+// RFC 9110 section 15.5.9: 408 "indicates that the server did not receive a complete request message within the time that it was prepared
+// to wait". Who has begun a header section gets it, and is logged; who has sent nothing, or waits between requests, is closed without a word.
+func TestH1HeaderThatStops(t *testing.T) {
+	r := newFolder(t).start(t, basic+"\ntimeouts: {header: 1s, idle: 1s}\n")
+	const first = "OPTIONS * HTTP/1.1\r\nHOST\r\n"
+	t.Run("all", func(t *testing.T) {
+		for _, test := range []struct{ listener, before, text, method, path string }{
+			{"tls", "", "GET /x?secret HTTP/1.1\r\nHost: a.te", "GET", "/x"},
+			{"tls", first, "GET /x HTTP/1.1\r\nHOSTX: y\r\n", "GET", "/x"},
+			{"tls", "", "G", "", ""},
+			{"plain", "", "GET /x HTTP/1.1\r\n", "GET", "/x"},
+			{"plain", "", "P", "", ""}, // which HTTP/2 may begin with, too
+			{"plain", "", preface[:10], "PRI", "*"},
+			{"tls", "", "", "", ""},
+			{"tls", "", "\r\n", "", ""},
+			{"tls", first, "", "", ""},
+			{"plain", "", "", "", ""},
+		} {
+			t.Run("", func(t *testing.T) {
+				t.Parallel()
+				sni := ""
+				if test.listener == "tls" {
+					sni = "a.test.example"
+				}
+				nc := r.raw(t, test.listener, sni)
+				c := &wire1{nc, t, bufio.NewReader(nc)}
+				c.say("%s%s", test.before, test.text)
+				if test.before != "" {
+					c.hear("OPTIONS").want(t, 200, "")
+				}
+				remote := c.LocalAddr().String()
+				if strings.TrimSpace(test.text) == "" {
+					c.ended()
+					if n := r.log.count("msg", "request", "remote", remote, "reason", malformedRequest); n != 0 {
+						t.Errorf("%q: %d lines", test.text, n)
+					}
+					return
+				}
+				if got := c.hear("GET").want(t, 408, "408 Request Timeout\n"); !got.Close || got.Header.Get("Cache-Control") != "no-store" {
+					t.Errorf("%q: %v", test.text, got.Header)
+				}
+				c.ended()
+				wantFields(t, r.log.wait(t, "msg", "request", "remote", remote, "reason", malformedRequest), map[string]any{
+					"level": "INFO", "listener": test.listener, "proto": "h1", "method": test.method, "path": test.path, "status": 408, "verdict": "malformed",
+					"error": "a header section that did not come in time",
+				})
+			})
+		}
+	})
+	if text := r.log.text(); strings.Contains(text, "secret") {
+		t.Errorf("the log has what it must not have: %q", text)
+	}
+	r.wantMetric(t, 6, "usher_malformed_requests_total", "proto=h1", "status=408")
+	r.wantMetric(t, 6, "usher_requests_total", "proto=h1", "status=408")
+}
+
 func TestH1LargeHeader(t *testing.T) {
 	r := newFolder(t).start(t, echoes(t))
 	c := r.wire1(t)

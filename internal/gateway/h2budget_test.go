@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -56,6 +58,38 @@ func TestH2Budget(t *testing.T) {
 	guilty.want(id, "200", "fixed\n")
 	upload(guilty)
 	eventually(t, "nothing is held", func() bool { return d.budget.held.Load() == 0 && hc.unreadNow() == 0 })
+}
+
+// That a frame is not complete because nobody reads is not the client's doing.
+func TestH2BudgetInTheMiddleOfAFrame(t *testing.T) {
+	patiently(t, 200*time.Millisecond, func(t *testing.T, limit time.Duration) bool {
+		d := drive(t, mixed("http://"+deadAddress(t))+fmt.Sprintf("timeouts: {header: %v}\n", limit))
+		c := d.wire(t)
+		if !c.pinged() { // our acknowledgement of SETTINGS is through
+			return false
+		}
+		eventually(t, "the connection is read", func() bool { return goroutinesIn("(*h2conn).read(", "[IO wait") == 1 })
+		hc := d.conn(t)
+		keep := func(n int) {
+			hc.mu.Lock()
+			defer hc.mu.Unlock()
+			hc.keep(n)
+		}
+		keep(maxHeld + 1)
+		giveBack := sync.OnceFunc(func() { keep(-maxHeld - 1) })
+		t.Cleanup(giveBack)
+		id := c.ask(true, "GET", "/fixed")
+		rest := bytes.Clone(c.queue.Bytes()[c.queue.Len()-3:])
+		c.queue.Truncate(c.queue.Len() - 3)
+		c.flush()
+		eventually(t, "it is held back", func() bool { return goroutinesIn("(*h2conn).holdBack(", "") == 1 })
+		c.queue.Write(rest)
+		c.flush()
+		time.Sleep(limit + limit/2) // nothing is to happen
+		giveBack()
+		c.want(id, "200", "fixed\n")
+		return true
+	})
 }
 
 func (c *h2conn) unreadNow() int {

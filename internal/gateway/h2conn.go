@@ -172,11 +172,14 @@ func (c *h2conn) keep(n int) {
 // of it: what is held goes on to upstreams meanwhile, or its time limits end it. It also does so while the client does not take the
 // answers that wait for it, until it does or the time limit for writing ends it: header sections have no flow control.
 func (c *h2conn) holdBack() {
-	for !c.shut.Load() {
+	for held := false; !c.shut.Load(); held = true {
 		c.mu.Lock()
 		hold := !c.broken && (c.session.Unsent() > maxUnsent || c.unread > 0 && c.server.gateway.budget.exceeded())
-		if hold {
+		switch {
+		case hold:
 			c.letGo(time.Now())
+		case held && !c.midway.IsZero():
+			c.midway = time.Now() // the rest may be there: nobody has looked
 		}
 		c.mu.Unlock()
 		if !hold {

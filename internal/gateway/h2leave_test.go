@@ -212,3 +212,45 @@ func TestH2LastAnswer(t *testing.T) {
 	c.want(held, "200", "held")
 	c.wantEnd(http2.ErrCodeNo)
 }
+
+// A reload may come when a connection has its ORIGIN frame, and is not among those yet that are told.
+func TestH2ReloadBeforeTheConnectionIsKnown(t *testing.T) {
+	text := mixed("http://" + deadAddress(t))
+	for name, test := range map[string]struct {
+		reload string
+		misled bool
+	}{
+		"nothing is taken away": {strings.Replace(text, "site own", "new own", 1), false},
+		"an origin is":          {strings.Replace(text, "  - name: b\n", "  - name: b\n    coalesce: false\n", 1), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := drive(t, text)
+			nc := tls.Client(d.dial(t), &tls.Config{ServerName: "a.test.example", RootCAs: d.folder.ca.Pool(), NextProtos: []string{"h2"}})
+			eventually(t, "the connection is accepted", func() bool {
+				d.srv.mu.Lock()
+				defer d.srv.mu.Unlock()
+				return len(d.srv.young) == 1
+			})
+			d.srv.mu.Lock()
+			err := nc.Handshake()
+			eventually(t, "the connection has its frame", func() bool { return goroutinesIn("(*tcpServer).begin(", "") == 1 })
+			d.reloadText(t, test.reload)
+			d.srv.mu.Unlock() // whoever tells connections has not found it
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := newWire(t, nc)
+			if test.misled {
+				c.wantEnd(http2.ErrCodeNo) // nothing was asked
+				return
+			}
+			c.want(c.get("/fixed"), "200", "fixed\n")
+			c.ping()
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if len(c.goAways) > 0 {
+				t.Error("the connection is told to go away")
+			}
+		})
+	}
+}

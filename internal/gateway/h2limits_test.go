@@ -85,13 +85,22 @@ func TestH2WhatIsNotCompleted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			patiently(t, 300*time.Millisecond, func(t *testing.T, limit time.Duration) bool {
-				c := drive(t, mixed("http://"+deadAddress(t))+fmt.Sprintf("timeouts: {header: %v}\n", limit)).wire(t)
+				d := drive(t, mixed("http://"+deadAddress(t))+fmt.Sprintf("timeouts: {header: %v}\n", limit))
+				c := d.wire(t)
 				if !c.pinged() { // our acknowledgement of SETTINGS is through, and does not come in between
 					return false
 				}
 				begin(c)
 				c.flush()
 				c.wantEnd(http2.ErrCodeNo)
+				if name == "half the header of a frame" { // of whatever
+					d.wantMetric(t, 0, "usher_malformed_requests_total", "proto=h2", "status=0")
+					return true
+				}
+				wantFields(t, d.log.wait(t, "msg", "request", "reason", malformedRequest), map[string]any{
+					"proto": "h2", "status": 0, "verdict": "malformed", "error": "a header section that did not come in time", "sni": "a.test.example",
+				})
+				d.wantMetric(t, 1, "usher_malformed_requests_total", "proto=h2", "status=0")
 				return true
 			})
 		})

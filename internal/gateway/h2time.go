@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"time"
+
+	"github.com/usher-http/usher/internal/message"
 )
 
 // limitRead sets the deadline of the next read. Setting one costs more than comparing, so one that comes too early stays: when it
@@ -60,6 +62,9 @@ func (c *h2conn) look(now time.Time) bool {
 	switch {
 	case !c.midway.IsZero():
 		if now.Sub(c.midway) >= t.Header {
+			if c.session.Opening() {
+				c.malformed(0, new(message.Request), lateHeader)
+			}
 			c.session.GoAway()
 			c.session.FinishGoAway()
 			c.failed()

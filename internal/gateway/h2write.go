@@ -107,13 +107,13 @@ func (c *h2conn) settle() {
 	}
 	// The client may have sent something that is not read yet: closing now would reset the connection, and take the last answer with
 	// it. Reading goes on for a moment, most often until the client closes.
-	c.ending, c.mute = true, true
-	c.deadline = time.Now().Add(lingerFor)
+	until := time.Now().Add(lingerFor)
+	c.ending, c.mute, c.deadline = true, true, until
 	c.mu.Unlock()
 	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
 	}
 	c.raw.CloseWrite()
-	c.nc.SetReadDeadline(c.deadline)
+	c.nc.SetReadDeadline(until)
 	c.mu.Lock()
 }

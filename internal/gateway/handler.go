@@ -30,7 +30,8 @@ func (x *exchange) serveHTTP(serve func(http.ResponseWriter, *http.Request)) {
 type handlerWriter struct {
 	x      *exchange
 	header http.Header
-	bare   bool // the answer has no content
+	bare   bool  // the answer has no content
+	left   int64 // of its content, where a length is announced
 	err    error
 }
 
@@ -55,6 +56,9 @@ func (w *handlerWriter) WriteHeader(status int) {
 	}
 	w.bare = w.x.request.Method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified ||
 		w.header.Get("Content-Length") == "0"
+	if n, ok := message.ParseLength(w.header.Get("Content-Length")); ok && !w.bare {
+		w.left = n
+	}
 	w.err = w.x.respond(status, f, w.bare)
 }
 
@@ -62,6 +66,7 @@ func (w *handlerWriter) Write(p []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
 	if w.err == nil && !w.bare {
 		w.err = w.x.write(p)
+		w.left -= int64(len(p))
 	}
 	if w.err != nil {
 		return 0, w.err
@@ -98,7 +103,11 @@ func (w *handlerWriter) ReadFrom(src io.Reader) (sum int64, err error) {
 
 func (w *handlerWriter) finish() {
 	w.WriteHeader(http.StatusOK)
-	if w.err == nil && !w.bare {
+	switch {
+	case w.err != nil || w.bare:
+	case w.left > 0:
+		w.x.abort() // a file has become shorter meanwhile, or cannot be read on: nobody is to take this for all of it
+	default:
 		w.x.out.Finish(nil)
 	}
 }

@@ -19,14 +19,14 @@ import (
 func (e *entry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.gateway.flights.begin()
 	defer e.gateway.flights.end()
-	h := &httpExchange{w: w, r: r, c: h3connOf(r)}
+	h := newHTTPExchange(w, r)
 	h.c.running.Add(1)
 	defer h.c.running.Add(-1)
 	x := &h.exchange
 	x.entry, x.rules, x.out, x.client, x.started = e, e.gateway.rules.Load(), h, h.c.peer(r), time.Now()
 	x.proto = protoOf(r)
 	x.request = h.read(x.rules.timeouts.Body)
-	h.stall = x.rules.timeouts.Idle
+	h.writing.limit = x.rules.timeouts.Idle
 	defer func() {
 		if x.aborted {
 			panic(http.ErrAbortHandler)
@@ -59,12 +59,12 @@ func (e *entry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // An httpExchange is an exchange over HTTP/3: the Responder of its answer.
 type httpExchange struct {
 	exchange
-	w       http.ResponseWriter
-	r       *http.Request
-	c       *h3conn
-	piece   int           // room for a piece of the answer that was taken of the connection's
-	stall   time.Duration // how long a write may wait for the client; 0: for ever
-	stalled *time.Timer
+	w     http.ResponseWriter
+	r     *http.Request
+	c     *h3conn
+	piece int // room for a piece of the answer that was taken of the connection's
+	// writing limits how long a write may wait for its client, whose flow control could keep a stream for ever on a connection that is well.
+	writing stall
 	asked   message.Request
 	body    *body // nil: the request has none
 	// malformed says that quic-go let through what the others refuse (RFC 9114 section 4.1.2: "Intermediaries that process HTTP requests
@@ -72,11 +72,17 @@ type httpExchange struct {
 	malformed bool
 }
 
+func newHTTPExchange(w http.ResponseWriter, r *http.Request) *httpExchange {
+	h := &httpExchange{w: w, r: r, c: h3connOf(r)}
+	h.writing.late = func() { http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0)) }
+	return h
+}
+
 // close is the end of the request: nobody reads its content from here on. What quic-go still has to write of the answer is limited, too.
 func (h *httpExchange) close() {
 	h.giveBack()
-	if h.stall > 0 && !h.aborted {
-		http.NewResponseController(h.w).SetWriteDeadline(time.Now().Add(h.stall))
+	if h.writing.limit > 0 && !h.aborted {
+		http.NewResponseController(h.w).SetWriteDeadline(time.Now().Add(h.writing.limit))
 	}
 	if h.body != nil {
 		h.body.Close()
@@ -211,9 +217,9 @@ func (h *httpExchange) header(f message.Fields) http.Header {
 
 func (h *httpExchange) Inform(status int, f message.Fields) error {
 	out := h.header(f)
-	h.limitWrite()
+	h.writing.begin()
 	h.w.WriteHeader(status)
-	h.written()
+	h.writing.end()
 	closing := out["Connection"]
 	clear(out)
 	if closing != nil {
@@ -232,33 +238,14 @@ func (h *httpExchange) Respond(status int, f message.Fields, end bool) error {
 }
 
 func (h *httpExchange) Write(p []byte) (int, error) {
-	h.limitWrite()
-	defer h.written()
+	h.writing.begin()
+	defer h.writing.end()
 	return h.w.Write(p)
 }
 
-// limitWrite limits, until written is called, how long a stream of HTTP/3 may wait for its client, whose flow control could keep it for ever on a connection
-// that is well.
-func (h *httpExchange) limitWrite() {
-	switch {
-	case h.stall == 0:
-	case h.stalled != nil:
-		h.stalled.Reset(h.stall)
-	default:
-		control := http.NewResponseController(h.w)
-		h.stalled = time.AfterFunc(h.stall, func() { control.SetWriteDeadline(time.Unix(1, 0)) })
-	}
-}
-
-func (h *httpExchange) written() {
-	if h.stalled != nil {
-		h.stalled.Stop()
-	}
-}
-
 func (h *httpExchange) Flush() error {
-	h.limitWrite()
-	defer h.written()
+	h.writing.begin()
+	defer h.writing.end()
 	return http.NewResponseController(h.w).Flush()
 }
 

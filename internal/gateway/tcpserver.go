@@ -169,6 +169,8 @@ func (s *tcpServer) begin(c driver, raw *conn, first []byte) {
 	s.mu.Unlock()
 	if leaving {
 		c.leave()
+	} else {
+		endMisled(c) // a reload may have come since its ORIGIN frame was made
 	}
 	c.serve(first)
 }
@@ -204,7 +206,7 @@ func (s *tcpServer) takePlain(raw *conn, accepted time.Time) {
 	var first []byte
 	if s.listener.spec.H2 {
 		var err error
-		if first, err = s.readPreface(raw); err != nil {
+		if first, err = s.readPreface(raw); err != nil && (len(first) == 0 || !s.listener.spec.H1) {
 			raw.Close()
 			return
 		}
@@ -221,7 +223,8 @@ func (s *tcpServer) takePlain(raw *conn, accepted time.Time) {
 	}
 }
 
-// readPreface reads until what came is HTTP/2's preface, or cannot become it.
+// readPreface reads until what came is HTTP/2's preface, or cannot become it. With an error, what came may be the beginning of either:
+// HTTP/1.1 has an answer to that.
 func (s *tcpServer) readPreface(raw *conn) ([]byte, error) {
 	raw.Conn.SetReadDeadline(time.Now().Add(s.timeouts.Header))
 	defer raw.Conn.SetReadDeadline(time.Time{})
@@ -230,7 +233,7 @@ func (s *tcpServer) readPreface(raw *conn) ([]byte, error) {
 		n, err := raw.Read(first[len(first):cap(first)])
 		first = first[:len(first)+n]
 		if n == 0 && err != nil {
-			return nil, err
+			return first, err
 		}
 	}
 	return first, nil
@@ -342,9 +345,13 @@ func (s *tcpServer) tellMisled() {
 	conns := slices.Collect(maps.Keys(s.conns))
 	s.mu.Unlock()
 	for _, c := range conns {
-		if c, ok := c.(*h2conn); ok && c.facts.MustLeave() {
-			c.goAway()
-		}
+		endMisled(c)
+	}
+}
+
+func endMisled(c driver) {
+	if c, ok := c.(*h2conn); ok && c.facts.MustLeave() {
+		c.goAway()
 	}
 }
 

@@ -107,21 +107,32 @@ func TestTrailersAreAnnounced(t *testing.T) {
 	}
 }
 
-// Trailers come behind no content too, also where an upstream of HTTP/2 says that its length is 0 (RFC 9113 section 8.1).
+// Trailers come behind no content too, also where an upstream of HTTP/2 says that its length is 0 (RFC 9113 section 8.1), and whether it has
+// announced them or not.
 func TestTrailersBehindNothing(t *testing.T) {
 	f := newFolder(t)
-	r := f.start(t, f.overHTTP2(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Trailer", "X-Sum")
+	r := f.start(t, f.overHTTP2(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "0")
+		name := "X-Sum"
+		switch r.URL.Path {
+		case "/announced":
+			w.Header().Set("Trailer", name)
+		case "/not":
+			name = http.TrailerPrefix + name
+		default:
+			return
+		}
 		w.WriteHeader(200)
-		w.Header().Set("X-Sum", "1")
+		w.Header().Set(name, "1")
 	}))
 	for proto, want := range map[string]string{"h1": "", "h2": "1", "h3": "1"} { // HTTP/1.1 has no place for them there
 		c := r.client(t, proto, "tls", "a.test.example")
-		for range 2 {
-			got := c.get(t, "a.test.example", "/").want(t, 200, "")
-			if got.text != "" || got.Trailer.Get("X-Sum") != want || got.Header.Get("Trailer") != "" {
-				t.Errorf("%s: %q, trailers %v, announced %q", proto, got.text, got.Trailer, got.Header.Get("Trailer"))
+		for path, want := range map[string]string{"/announced": want, "/not": want, "/none": ""} {
+			for range 2 {
+				got := c.get(t, "a.test.example", path).want(t, 200, "")
+				if got.text != "" || got.Trailer.Get("X-Sum") != want || got.Header.Get("Trailer") != "" {
+					t.Errorf("%s, %s: %q, trailers %v, announced %q", proto, path, got.text, got.Trailer, got.Header.Get("Trailer"))
+				}
 			}
 		}
 	}

@@ -126,7 +126,9 @@ func (x *exchange) passedOver(s *proxy.Server, err error) {
 
 // pass gives the upstream's answer to the client as it comes.
 func (x *exchange) pass(res *proxy.Response) {
-	end := res.NoBody || res.Length == 0 && !res.Fields.Has("trailer")
+	announced := res.Fields.Has("trailer")
+	mayTrail := announced || res.MayTrail && x.request.Major > 1 // HTTP/1.1 has no place for trailers behind a length
+	end := res.NoBody || res.Length == 0 && !mayTrail
 	if x.respond(res.Status, append(x.answer(), res.Fields...), end) != nil {
 		x.aborted = true
 		return
@@ -134,10 +136,12 @@ func (x *exchange) pass(res *proxy.Response) {
 	if end {
 		return
 	}
-	if x.flush == nil {
-		x.flush = func() { x.out.Flush() }
+	if res.Length != 0 || announced {
+		if x.flush == nil {
+			x.flush = func() { x.out.Flush() }
+		}
+		res.OnWait(x.flush) // what is there need not wait for what comes
 	}
-	res.OnWait(x.flush) // what is there need not wait for what comes
 	for {
 		most, err := x.room(res.Length)
 		if err != nil {
@@ -145,13 +149,18 @@ func (x *exchange) pass(res *proxy.Response) {
 			return
 		}
 		buf := borrow(most)
-		n, err := res.Read(buf)
+		n, ok, err := res.TryRead(buf)
 		if n > 0 && x.write(buf[:n]) != nil {
 			x.aborted = true
 		}
 		putBack(buf)
 		if x.aborted {
 			return
+		}
+		if !ok {
+			x.noRoom()
+			res.Await()
+			continue
 		}
 		if err == io.EOF {
 			x.out.Finish(res.Trailers())

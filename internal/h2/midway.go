@@ -5,3 +5,14 @@ package h2
 func (s *Session) Midway() bool {
 	return s.block.open || s.in.headLen > 0 || s.in.mode == whole
 }
+
+// Opening reports whether it is the header section of a request, as far as that can be known.
+func (s *Session) Opening() bool {
+	switch {
+	case s.block.open:
+		return s.block.id > s.lastID
+	case s.in.mode == whole && s.in.frame.kind == frameHeaders:
+		return s.in.frame.id > s.lastID
+	}
+	return false
+}

@@ -55,6 +55,8 @@ type conn struct {
 	body     content
 	answer   Response
 	onWait   func()      // see Response.OnWait
+	trying   bool        // see Response.TryRead
+	awaited  error       // how awaiting more has ended; nil: well
 	reset    atomic.Bool // the server has reset it, as a write was told
 	tunnel   bool        // after 101: nothing goes back to the pool
 	gone     bool        // it is closed

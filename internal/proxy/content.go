@@ -51,13 +51,36 @@ func (c *conn) read(p []byte) (int, error) {
 		n, err = c.readRest(p)
 	}
 	switch err {
-	case nil:
+	case nil, errWait:
 	case io.EOF:
 		b.over = true
 	default:
 		b.broken = err
 	}
 	return n, err
+}
+
+// errWait is no error: nothing is at hand, and whoever reads does not want to wait.
+var errWait = errors.New("nothing is at hand")
+
+func (c *conn) attempt(p []byte) (int, bool, error) {
+	c.trying = true
+	n, err := c.read(p)
+	c.trying = false
+	if err == errWait {
+		return 0, false, nil
+	}
+	return n, true, err
+}
+
+// awaitMore waits with the connection's own buffer, which is there in any case. How that has ended is for the next read to say.
+func (c *conn) awaitMore() {
+	if c.onWait != nil {
+		c.onWait()
+	}
+	n, err := c.waitInto(c.room(c.pool.server.config.MaxHeaderBytes))
+	c.w += n
+	c.awaited = err
 }
 
 func (c *conn) readCounted(p []byte) (n int, err error) {
@@ -122,14 +145,26 @@ func (c *conn) take(p []byte) (int, error) {
 
 // wait reads content from the connection, within the limits.
 func (c *conn) wait(p []byte) (int, error) {
-	if c.onWait != nil {
+	if c.awaited != nil {
+		return 0, c.awaited
+	}
+	if c.onWait != nil || c.trying {
 		if n, ok, err := c.try(p); err != nil {
 			return 0, c.readError(err)
 		} else if ok {
 			return n, nil
 		}
-		c.onWait() // the time that it takes is not the server's
+		if c.trying && c.plain != nil {
+			return 0, errWait
+		}
+		if c.onWait != nil {
+			c.onWait() // the time that it takes is not the server's
+		}
 	}
+	return c.waitInto(p)
+}
+
+func (c *conn) waitInto(p []byte) (int, error) {
 	idle := c.pool.server.config.Idle
 	if idle != 0 {
 		c.watch.limit(idle, ErrIdle)

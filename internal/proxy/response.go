@@ -16,6 +16,8 @@ type Response struct {
 	Length int64
 	// NoBody says that there is no content, whatever Length says: HEAD, 204, 304, 101.
 	NoBody bool
+	// MayTrail says that trailers may follow although Length is 0: Read has to return io.EOF before that is known.
+	MayTrail bool
 
 	from source
 }
@@ -23,6 +25,8 @@ type Response struct {
 // source is the connection that a Response comes by.
 type source interface {
 	read(p []byte) (int, error)
+	attempt(p []byte) (n int, ok bool, err error)
+	awaitMore()
 	buffered() bool
 	trailing() message.Fields
 	tunnelling() (io.ReadWriteCloser, error)
@@ -34,10 +38,17 @@ type source interface {
 // broke off.
 func (res *Response) Read(p []byte) (int, error) { return res.from.read(p) }
 
+// TryRead is Read that does not wait where that can be helped: ok is false where it would have to. Then Await waits for whatever comes next,
+// and nobody needs a large buffer meanwhile.
+func (res *Response) TryRead(p []byte) (n int, ok bool, err error) { return res.from.attempt(p) }
+
+// Await follows a TryRead that was not ok. What ends the waiting is for the next one to say.
+func (res *Response) Await() { res.from.awaitMore() }
+
 // Buffered reports whether Read would not wait.
 func (res *Response) Buffered() bool { return res.from.buffered() }
 
-// OnWait has f called whenever Read is about to wait for the server, from within Read: what was read before can be sent meanwhile.
+// OnWait has f called whenever Read or Await is about to wait for the server, from within: what was read before can be sent meanwhile.
 func (res *Response) OnWait(f func()) { res.from.onWaiting(f) }
 
 // Trailers are the fields behind the content, complete once Read has returned io.EOF.

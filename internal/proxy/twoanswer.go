@@ -26,6 +26,7 @@ func (x *twoExchange) answered(r *message.Request) {
 		res.Trailer = nil
 	}
 	x.over = x.answer.NoBody
+	x.answer.MayTrail = !x.over && res.ContentLength == 0 && res.Header["Content-Length"] != nil // x/net does not say whether it saw the end
 	x.answer.Fields = announce(x.answer.Fields, res.Trailer)
 }
 
@@ -62,6 +63,14 @@ func (x *twoExchange) read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// attempt waits all the same: x/net has content in buffers of its own, and does not say whether some is there.
+func (x *twoExchange) attempt(p []byte) (int, bool, error) {
+	n, err := x.read(p)
+	return n, true, err
+}
+
+func (x *twoExchange) awaitMore() {}
 
 func (x *twoExchange) onWaiting(f func()) { x.onWait = f }
 
