@@ -58,7 +58,7 @@ func newMetrics(version string) *metrics {
 		connections: gauges("usher_connections", "Open connections. The protocol is none until it is known.", "listener", "proto"),
 		misdirected: prometheus.NewCounter(prometheus.CounterOpts{Name: "usher_upstream_misdirected_total",
 			Help: "Responses 421 of upstreams, answered with 502."}),
-		upstreamErrors: counters("usher_upstream_errors_total", "Requests that an upstream did not answer.", "kind"),
+		upstreamErrors: counters("usher_upstream_errors_total", "Requests that an upstream did not answer, or not to the end.", "kind"),
 		reloads:        counters("usher_reloads_total", "Reloads of the configuration.", "result"),
 		lastReload: prometheus.NewGauge(prometheus.GaugeOpts{Name: "usher_config_last_reload_success_timestamp",
 			Help: "When the configuration was last put in place, in seconds since 1970."}),
