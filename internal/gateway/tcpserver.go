@@ -193,7 +193,8 @@ func (s *tcpServer) begin(c driver, raw *conn, first []byte) {
 	c.serve(first)
 }
 
-// noHandshake ends a connection whose handshake failed. Who speaks HTTP to a TLS port is told so.
+// noHandshake ends a connection whose handshake failed. Who speaks HTTP to a TLS port is told so. Under TLS 1.3 clients send requests
+// behind their certificate: without the drain many would see a reset in place of the alert.
 func (s *tcpServer) noHandshake(raw *conn, err error) {
 	defer raw.Close()
 	if raw.heard.Load() {
@@ -207,6 +208,7 @@ func (s *tcpServer) noHandshake(raw *conn, err error) {
 		io.WriteString(record.Conn, "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"+speaksHTTPS)
 	}
 	s.debug(fmt.Errorf("TLS handshake with %s: %w", raw.RemoteAddr(), err))
+	raw.drain()
 }
 
 const speaksHTTPS = "This port speaks https: ask for the same address with https:// in front.\n"
