@@ -49,7 +49,7 @@ func (s *session) runGateway(ctx context.Context, file string) error {
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
 
-	g, err := gateway.Start(ctx, l, gateway.Options{Version: moduleVersion()})
+	g, err := gateway.Start(ctx, l, gateway.Options{Version: moduleVersion(), Stderr: s.stderr})
 	if err != nil {
 		return &ExitError{exitInvalid, err} // nothing is half started
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -102,6 +103,14 @@ func (c *conn) CloseWrite() error {
 		return half.CloseWrite()
 	}
 	return nil
+}
+
+// drain is for the time between the last words and Close: a close with unread bytes in the socket resets the connection, and takes
+// what is under way with it.
+func (c *conn) drain() {
+	c.CloseWrite()
+	c.Conn.SetReadDeadline(time.Now().Add(lingerFor))
+	io.CopyN(io.Discard, c.Conn, 1<<20)
 }
 
 func (c *conn) SetWriteDeadline(t time.Time) error {

@@ -55,17 +55,21 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.flights.wait(grace)
 	cancelGrace()
 	g.renewal.Wait()
-	return g.finish(cut, time.Since(began))
+	why := "they had not ended within timeouts.drain"
+	if ctx.Err() != nil {
+		why = "the gateway was told to end at once"
+	}
+	return g.finish(cut, why, time.Since(began))
 }
 
 // NotReady has /readyz answer 503 from now on. Shutdown begins with it; who announces a shutdown calls it before.
 func (g *Gateway) NotReady() { g.draining.Store(true) }
 
-// finish is what is left when nothing is served any more.
-func (g *Gateway) finish(cut int, took time.Duration) error {
+// finish is what is left when nothing is served any more. why is the reason for which requests were cut.
+func (g *Gateway) finish(cut int, why string, took time.Duration) error {
 	var err error
 	if cut > 0 {
-		err = fmt.Errorf("requests cut: %d; they had not ended within timeouts.drain", cut)
+		err = fmt.Errorf("requests cut: %d; %s", cut, why)
 		g.logger().Warn("ended", "cut", cut, "duration", took.Seconds())
 	} else {
 		g.logger().Info("ended", "cut", 0, "duration", took.Seconds())

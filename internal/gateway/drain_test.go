@@ -114,6 +114,33 @@ func TestShutdownCutsAfterTheDrainLimit(t *testing.T) {
 	}
 }
 
+// Who is told to end at once shall not look for the fault in timeouts.drain.
+func TestShutdownSaysWhyItCuts(t *testing.T) {
+	for drain, want := range map[string]string{
+		"50ms": "requests cut: 1; they had not ended within timeouts.drain",
+		"10m":  "requests cut: 1; the gateway was told to end at once",
+	} {
+		text, asked, _ := slow(t)
+		r := newFolder(t).start(t, text+"timeouts: {drain: "+drain+"}\n")
+		c := r.client(t, "h2", "tls", "a.test.example")
+		req := c.request(t, "GET", "a.test.example", "/", nil)
+		go func() {
+			if res, err := c.http.Do(req); err == nil {
+				res.Body.Close()
+			}
+		}()
+		wait(t, "the request", asked)
+		ctx, atOnce := context.WithCancel(t.Context())
+		if drain == "10m" {
+			atOnce()
+		}
+		if err := r.Shutdown(ctx); err == nil || err.Error() != want {
+			t.Errorf("drain %s: error %v, want %s", drain, err, want)
+		}
+		atOnce()
+	}
+}
+
 func TestShutdownTwice(t *testing.T) {
 	r := newFolder(t).start(t, basic)
 	first, second := r.shutdown(), r.shutdown()

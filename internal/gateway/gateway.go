@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,8 @@ import (
 type Options struct {
 	// Log is where the log goes. nil: where the configuration's log.output says. Writes come one at a time, a line each.
 	Log io.Writer
+	// Stderr is where it is told that the log cannot be written. nil: os.Stderr. Writes come one at a time.
+	Stderr io.Writer
 	// Version is shown in the metric usher_build_info and nowhere else. Empty: "unknown".
 	Version string
 	// Clock tells the time for certificates. nil: time.Now.
@@ -87,6 +90,9 @@ func Start(ctx context.Context, l *config.Loaded, o Options) (*Gateway, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
+	if o.Stderr == nil {
+		o.Stderr = os.Stderr
+	}
 	if o.renewEvery == 0 {
 		o.renewEvery = time.Hour
 	}
@@ -101,6 +107,7 @@ func Start(ctx context.Context, l *config.Loaded, o Options) (*Gateway, error) {
 		stopping: make(chan struct{}),
 		closed:   make(chan struct{}),
 	}
+	g.output.outage = &outage{stderr: o.Stderr, total: g.metrics.logLost}
 	g.hard, g.cutAll = context.WithCancel(context.Background())
 	if err := g.start(ctx, l); err != nil {
 		g.cutAll()

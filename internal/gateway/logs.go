@@ -3,8 +3,9 @@ package gateway
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"errors"
 	"io"
+	"io/fs"
 	"log"
 	"log/slog"
 	"os"
@@ -16,21 +17,50 @@ import (
 	"github.com/usher-http/usher/internal/gateway/config"
 )
 
-// openOutput opens what log.output names. The closer is nil where there is nothing to close.
-func openOutput(name string, override io.Writer) (io.Writer, io.Closer, error) {
+// A target is what log.output names.
+type target struct {
+	io.Writer
+	file *os.File // nil where there is nothing to close
+	made bool     // the file was not there before
+}
+
+func openTarget(name string, override io.Writer) (target, error) {
 	switch {
 	case override != nil:
-		return lineByLine{override}, nil, nil
+		return target{Writer: lineByLine{override}}, nil
 	case name == "stderr":
-		return os.Stderr, nil, nil
+		return target{Writer: os.Stderr}, nil
 	case name == "stdout":
-		return os.Stdout, nil, nil
+		return target{Writer: os.Stdout}, nil
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
+	made := errors.Is(err, fs.ErrNotExist)
+	if made {
+		f, err = os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
+	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("log: %w", err)
+		return target{}, err
 	}
-	return f, f, nil
+	return target{f, f, made}, nil
+}
+
+// closer is nil where there is nothing to close.
+func (t target) closer() io.Closer {
+	if t.file == nil {
+		return nil
+	}
+	return t.file
+}
+
+// abandon leaves nothing of a target that was never written to.
+func (t target) abandon() {
+	if t.file == nil {
+		return
+	}
+	t.file.Close()
+	if t.made {
+		os.Remove(t.file.Name())
+	}
 }
 
 // lineByLine has each line written by itself, as writers within the process expect it.

@@ -87,9 +87,9 @@ func TestAccessLogWritesWholeLines(t *testing.T) {
 
 func TestWritersInTheProcessGetLines(t *testing.T) {
 	var w writes
-	target, closer, err := openOutput("stderr", &w)
-	if err != nil || closer != nil {
-		t.Fatal(closer, err)
+	target, err := openTarget("stderr", &w)
+	if err != nil || target.closer() != nil {
+		t.Fatal(target.closer(), err)
 	}
 	if n, err := target.Write([]byte("a\nb\nno newline")); n != 14 || err != nil {
 		t.Errorf("%d, %v", n, err)

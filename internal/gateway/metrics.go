@@ -31,6 +31,7 @@ type metrics struct {
 	reloads         *prometheus.CounterVec
 	lastReload      prometheus.Gauge
 	notAfter        *prometheus.GaugeVec
+	logLost         prometheus.Counter
 }
 
 func newMetrics(version string) *metrics {
@@ -57,16 +58,18 @@ func newMetrics(version string) *metrics {
 		connections: gauges("usher_connections", "Open connections. The protocol is none until it is known.", "listener", "proto"),
 		misdirected: prometheus.NewCounter(prometheus.CounterOpts{Name: "usher_upstream_misdirected_total",
 			Help: "Responses 421 of upstreams, answered with 502."}),
-		upstreamErrors: counters("usher_upstream_errors_total", "Requests that an upstream did not answer.", "kind"),
+		upstreamErrors: counters("usher_upstream_errors_total", "Requests that an upstream did not answer, or not to the end.", "kind"),
 		reloads:        counters("usher_reloads_total", "Reloads of the configuration.", "result"),
 		lastReload: prometheus.NewGauge(prometheus.GaugeOpts{Name: "usher_config_last_reload_success_timestamp",
 			Help: "When the configuration was last put in place, in seconds since 1970."}),
 		notAfter: gauges("usher_certificate_not_after_seconds", "When the site's first certificate to end ends, in seconds since 1970.", "site"),
+		logLost: prometheus.NewCounter(prometheus.CounterOpts{Name: "usher_log_lines_lost_total",
+			Help: "Lines of the log that could not be written, or not to their end."}),
 	}
-	build := gauges("usher_build_info", "1.", "version", "goversion")
+	build := gauges("usher_build_info", "Always 1; the labels say which build it is.", "version", "goversion")
 	build.WithLabelValues(version, runtime.Version()).Set(1)
 	m.registry.MustRegister(verdicts, observed, requests, malformed, duration, m.handshakes, m.handshakeErrors, m.connections,
-		m.misdirected, m.upstreamErrors, m.reloads, m.lastReload, m.notAfter, build,
+		m.misdirected, m.upstreamErrors, m.reloads, m.lastReload, m.notAfter, m.logLost, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.reloads.WithLabelValues("ok")
 	m.reloads.WithLabelValues("error")

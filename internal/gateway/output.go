@@ -22,12 +22,15 @@ const (
 // gatherTime at most, unless the target is slow, and is lost only with the process.
 //
 // A target that is slow, or stands still, holds up those who log: no line is dropped, and two buffers of gatherMax are all
-// that is kept in memory (each may be as long as its first line). The zero value has no target; it is ready for use and
-// writes nowhere.
+// that is kept in memory (each may be as long as its first line). What a target refuses (its disk is full, say) is lost, and
+// told to the outage: nobody waits for it. The zero value has no target; it is ready for use and writes nowhere.
 type output struct {
+	outage *outage // set before use; nil: nobody is told
+
 	writing sync.Mutex // held while the target is written to; taken before mu, never while mu is held
 	target  io.Writer  // nil: nowhere
 	closer  io.Closer
+	torn    bool   // the target ends within a line
 	spare   []byte // the buffer that is not gathered into
 
 	mu       sync.Mutex
@@ -41,10 +44,38 @@ func (o *output) Write(p []byte) (int, error) {
 	o.writing.Lock()
 	defer o.writing.Unlock()
 	o.writeOut()
+	return o.put(p)
+}
+
+var newline = []byte{'\n'}
+
+// put writes to the target. A line that broke off stays one line: the next one does not go on in it. writing is held.
+func (o *output) put(p []byte) (int, error) {
 	if o.target == nil {
 		return len(p), nil
 	}
-	return o.target.Write(p)
+	if err := o.mend(); err != nil {
+		o.outage.failed(p, err)
+		return 0, err
+	}
+	n, err := o.target.Write(p)
+	if err != nil {
+		o.torn = n > 0 && p[n-1] != '\n'
+		o.outage.failed(p[n:], err)
+		return n, err
+	}
+	o.outage.over()
+	return n, nil
+}
+
+// mend ends a line that broke off. writing is held.
+func (o *output) mend() error {
+	if !o.torn {
+		return nil
+	}
+	_, err := o.target.Write(newline)
+	o.torn = err != nil
+	return err
 }
 
 // gather takes a line that may wait a little for others; one that must be seen at once may not. The line is copied.
@@ -96,8 +127,8 @@ func (o *output) writeOut() {
 	if cap(lines) > 2*gatherMax {
 		o.spare = nil // a line of extraordinary length was in it
 	}
-	if len(lines) > 0 && o.target != nil {
-		o.target.Write(lines)
+	if len(lines) > 0 {
+		o.put(lines)
 	}
 }
 
@@ -132,8 +163,9 @@ func (o *output) swap(w io.Writer, c io.Closer) (old io.Closer) {
 	o.writing.Lock()
 	defer o.writing.Unlock()
 	o.writeOut()
+	o.mend() // the next target may be the same file
 	old = o.closer
-	o.target, o.closer = w, c
+	o.target, o.closer, o.torn = w, c, false
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.timer != nil && o.timer.Stop() {

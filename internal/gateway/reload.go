@@ -45,39 +45,27 @@ func (g *Gateway) unchangeable(l *config.Loaded) error {
 }
 
 // apply puts a configuration in place: all of it or nothing. Everything that can fail comes before the first thing
-// that shows. The lock is held.
+// that shows, and certificates are issued last: nobody finds a state folder or a log of a gateway that could not start.
+// The lock is held.
 func (g *Gateway) apply(ctx context.Context, l *config.Loaded) error {
-	compiled, err := Compile(l, g.issue(l.State))
-	if err != nil {
-		return err
-	}
-	target, closer, err := openOutput(l.Log.Output, g.options.Log)
-	if err != nil {
-		return err
-	}
 	p := &plan{gateway: g, loaded: l}
 	if err := p.make(ctx); err != nil {
 		p.undo()
-		if closer != nil {
-			closer.Close()
-		}
 		return inFile(l.Path, err)
 	}
-	for i, n := range p.next {
-		compiled.Listeners[i].Ports = n.ports()
-	}
-	compiled.Logger = newLogger(g.output, l.Log)
-	p.setGone(true)
-	if err := g.guard.Replace(compiled); err != nil {
-		p.setGone(false)
+	log, err := openTarget(l.Log.Output, g.options.Log)
+	if err != nil {
 		p.undo()
-		if closer != nil {
-			closer.Close()
-		}
+		return fmt.Errorf("%s: log.output: %w", l.Path, err)
+	}
+	compiled, err := g.compile(p)
+	if err != nil {
+		p.undo()
+		log.abandon()
 		return err
 	}
 	old := g.compiled
-	g.output.replace(target, closer)
+	g.output.replace(log.Writer, log.closer())
 	g.rules.Store(&rules{logger: compiled.Logger, access: newAccessLog(g.output, l.Log), timeouts: l.Timeouts})
 	g.loaded, g.compiled = l, compiled
 	p.commit()
@@ -87,6 +75,24 @@ func (g *Gateway) apply(ctx context.Context, l *config.Loaded) error {
 	retire(old)
 	g.keepLastGood(l)
 	return nil
+}
+
+// compile gives the guard the table for what the plan has bound.
+func (g *Gateway) compile(p *plan) (usher.Config, error) {
+	compiled, err := Compile(p.loaded, g.issue(p.loaded.State))
+	if err != nil {
+		return compiled, err
+	}
+	for i, n := range p.next {
+		compiled.Listeners[i].Ports = n.ports()
+	}
+	compiled.Logger = newLogger(g.output, p.loaded.Log)
+	p.setGone(true)
+	if err := g.guard.Replace(compiled); err != nil {
+		p.setGone(false)
+		return compiled, err
+	}
+	return compiled, nil
 }
 
 // tellReloaded has every server look at its connections, in the background: there may be many.

@@ -105,6 +105,8 @@ func bindError(what, network, at string, err error) error {
 		hint = "\n    hint: ports below 1024 need root, CAP_NET_BIND_SERVICE or a lower net.ipv4.ip_unprivileged_port_start"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		hint = "\n    hint: no interface of this machine has the address"
+	case isOneOf(err, shortages[:2]):
+		hint = "\n    hint: " + cureOpenFiles
 	}
 	// The cause without "listen tcp ADDRESS: bind:", which would say everything twice.
 	cause := err

@@ -78,6 +78,7 @@ func newTCPServer(l *listener) *tcpServer {
 func (s *tcpServer) serve(in net.Listener) error {
 	defer close(s.done)
 	var pause time.Duration
+	var warned time.Time
 	for {
 		c, err := in.Accept()
 		if err == nil {
@@ -89,8 +90,13 @@ func (s *tcpServer) serve(in net.Listener) error {
 			}
 			continue
 		}
-		if !passing(err) || s.isLeaving() {
+		short := isOneOf(err, shortages)
+		if !short && !isOneOf(err, passing) || s.isLeaving() {
 			return err
+		}
+		if now := time.Now(); short && now.Sub(warned) >= shortagePause {
+			warned = now
+			s.warnOfShortage(err)
 		}
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 		s.debug(err)
@@ -98,15 +104,29 @@ func (s *tcpServer) serve(in net.Listener) error {
 	}
 }
 
-// passing holds for errors of accepting that are about one connection, or about resources that come back.
-func passing(err error) bool {
-	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+// Errors of accepting that say nothing of the socket: about resources that come back, and about one connection.
+var (
+	shortages = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
+	passing   = []error{syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR}
+)
+
+// shortagePause is the least time between two warnings of a listener.
+const shortagePause = time.Minute
+
+func isOneOf(err error, list []error) bool {
+	return slices.ContainsFunc(list, func(e error) bool { return errors.Is(err, e) })
 }
+
+// warnOfShortage is for what only the operator can change, while clients wait.
+func (s *tcpServer) warnOfShortage(err error) {
+	attrs := []any{"listener", s.listener.name, "error", err.Error()}
+	if isOneOf(err, shortages[:2]) {
+		attrs = append(attrs, "cure", cureOpenFiles)
+	}
+	s.gateway.logger().Warn("connections cannot be accepted", attrs...)
+}
+
+const cureOpenFiles = "raise the limit of open files: ulimit -n, or LimitNOFILE of systemd"
 
 func (s *tcpServer) debug(err error) {
 	serverLog{s.gateway, s.listener.name}.Write([]byte(err.Error()))
@@ -175,7 +195,8 @@ func (s *tcpServer) begin(c driver, raw *conn, first []byte) {
 	c.serve(first)
 }
 
-// noHandshake ends a connection whose handshake failed. Who speaks HTTP to a TLS port is told so.
+// noHandshake ends a connection whose handshake failed. Who speaks HTTP to a TLS port is told so. Under TLS 1.3 clients send requests
+// behind their certificate: without the drain many would see a reset in place of the alert.
 func (s *tcpServer) noHandshake(raw *conn, err error) {
 	defer raw.Close()
 	if raw.heard.Load() {
@@ -189,6 +210,7 @@ func (s *tcpServer) noHandshake(raw *conn, err error) {
 		io.WriteString(record.Conn, "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"+speaksHTTPS)
 	}
 	s.debug(fmt.Errorf("TLS handshake with %s: %w", raw.RemoteAddr(), err))
+	raw.drain()
 }
 
 const speaksHTTPS = "This port speaks https: ask for the same address with https:// in front.\n"

@@ -167,10 +167,20 @@ func (x *exchange) pass(res *proxy.Response) {
 			return
 		}
 		if err != nil {
-			x.abort()
+			x.brokeOff(err)
 			return
 		}
 	}
+}
+
+// brokeOff breaks off an answer whose rest does not come. That is told: the status of the answer says nothing of it, and
+// who breaks off is the upstream as often as the client.
+func (x *exchange) brokeOff(err error) {
+	if kind, _ := x.classify(err); !clients(kind) && !errors.Is(err, proxy.ErrCanceled) {
+		x.entry.gateway.metrics.upstreamErrors.WithLabelValues(kind).Inc()
+		x.blame("upstream broke off", kind, err)
+	}
+	x.abort()
 }
 
 var errNoUpgrade = errors.New("the upstream did not change to the protocol that was asked for")
@@ -293,6 +303,14 @@ func (x *exchange) upstreamFailed(err error) {
 		x.fail(status)
 		return
 	}
+	if misdirected := x.blame("upstream failed", kind, err); misdirected {
+		m.misdirected.Inc()
+	}
+	x.fail(status)
+}
+
+// blame writes a line about the upstream, and reports whether it answered 421.
+func (x *exchange) blame(what, kind string, err error) bool {
 	attrs := []slog.Attr{
 		slog.String("kind", kind),
 		slog.String("upstream", x.upstream),
@@ -302,12 +320,14 @@ func (x *exchange) upstreamFailed(err error) {
 	}
 	var misdirected *proxy.MisdirectedError
 	if errors.As(err, &misdirected) {
-		m.misdirected.Inc()
 		attrs = append(attrs, slog.String("cure", misdirected.Cure()))
 	}
-	x.rules.logger.LogAttrs(context.Background(), slog.LevelWarn, "upstream failed", attrs...)
-	x.fail(status)
+	x.rules.logger.LogAttrs(context.Background(), slog.LevelWarn, what, attrs...)
+	return misdirected != nil
 }
+
+// clients reports whether a kind of failure is the client's doing.
+func clients(kind string) bool { return kind == "client_gone" || kind == "request_body" }
 
 func (x *exchange) classify(err error) (kind string, status int) {
 	var content *proxy.BodyError

@@ -32,7 +32,7 @@ type Error struct {
 func (e *Error) Error() string {
 	text := fmt.Sprintf("%q: %v", e.Path, e.Err)
 	if e.Hint != "" {
-		text += "\nhint: " + e.Hint
+		text += "\n    hint: " + e.Hint
 	}
 	return text
 }

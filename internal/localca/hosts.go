@@ -13,7 +13,7 @@ func hostError(typed, reason, hint string) error {
 	if hint == "" {
 		return fmt.Errorf("host %q: %s", typed, reason)
 	}
-	return fmt.Errorf("host %q: %s\nhint: %s", typed, reason, hint)
+	return fmt.Errorf("host %q: %s\n    hint: %s", typed, reason, hint)
 }
 
 // canonicalHosts brings a set of hosts into one form: folded, sorted, each once.

@@ -195,7 +195,7 @@ func TestDamagedRoot(t *testing.T) {
 			if want := filepath.Join(dir, test.file); fault.Path != want {
 				t.Errorf("names %q, want %q", fault.Path, want)
 			}
-			if text := err.Error(); !strings.Contains(text, test.want) || !strings.Contains(text, "\nhint: ") {
+			if text := err.Error(); !strings.Contains(text, test.want) || !strings.Contains(text, "\n    hint: ") {
 				t.Errorf("error %q, want %q and a hint", text, test.want)
 			}
 			if after := listing(t, dir); after != before {

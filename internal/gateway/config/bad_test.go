@@ -62,6 +62,17 @@ func TestErrorPath(t *testing.T) {
 	}
 }
 
+// Where a path leads does not depend on where whoever reads it stands.
+func TestHintNamesTheWholePath(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	text := "sites:\n- hosts: [shop.example.com]\n  tls: {certificates: [{certificate: none.pem, key: none.key}]}\n  upstream: http://a\n"
+	_, err := config.Parse("usher.yaml", []byte(text), config.Options{})
+	if want := "this one leads to " + filepath.Join(dir, "none.pem"); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %q", err, want)
+	}
+}
+
 func TestNoFile(t *testing.T) {
 	for _, path := range []string{filepath.Join(t.TempDir(), "none.yaml"), t.TempDir()} {
 		_, err := config.Load(path, config.Options{})

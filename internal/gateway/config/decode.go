@@ -160,19 +160,28 @@ func (d *decoder) scalar(c *cursor, v reflect.Value) {
 		v.SetString(c.node.Value)
 	case kind == reflect.Bool && d.is(c, yaml.ScalarNode, "true or false"):
 		on := strings.EqualFold(c.node.Value, "true")
-		if tag != "!!bool" || !on && !strings.EqualFold(c.node.Value, "false") {
-			d.breaks(c, c.node, "", "%s must be true or false, not %q", c.label(), c.node.Value)
+		known := on || strings.EqualFold(c.node.Value, "false")
+		if tag != "!!bool" || !known {
+			d.breaks(c, c.node, unquote(c.node, known), "%s must be true or false, not %q", c.label(), c.node.Value)
 			return
 		}
 		v.SetBool(on)
 	case kind == reflect.Int && d.is(c, yaml.ScalarNode, "a whole number"):
 		n, err := strconv.Atoi(c.node.Value)
 		if tag != "!!int" || err != nil {
-			d.breaks(c, c.node, "", "%s must be a whole number, not %q", c.label(), c.node.Value)
+			d.breaks(c, c.node, unquote(c.node, err == nil), "%s must be a whole number, not %q", c.label(), c.node.Value)
 			return
 		}
 		v.SetInt(int64(n))
 	}
+}
+
+// unquote is the hint for text that would be what is wanted without its quotes.
+func unquote(n *yaml.Node, wanted bool) string {
+	if !wanted || n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0 {
+		return ""
+	}
+	return "leave the quotes away: " + n.Value
 }
 
 // is reports a value of the wrong kind.

@@ -120,5 +120,9 @@ func (k *checker) where(path string) string {
 	if filepath.IsAbs(path) {
 		return ""
 	}
-	return "paths are relative to the configuration file; this one leads to " + k.resolve(path)
+	leads := k.resolve(path)
+	if whole, err := filepath.Abs(leads); err == nil {
+		leads = whole // the configuration may have been named relative to wherever this runs
+	}
+	return "paths are relative to the configuration file; this one leads to " + leads
 }

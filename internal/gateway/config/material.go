@@ -192,8 +192,8 @@ func (k *checker) loadAuthorities(key, path string) ([]*x509.Certificate, *fault
 	}
 	var certs []*x509.Certificate
 	for _, c := range all {
-		if word := k.lapsed(c); word != "" {
-			return nil, &fault{key, fmt.Sprintf("%s %q: the certificate of %q %s", key, path, c.Subject, word), ""}
+		if word, hint := k.lapsed(c); word != "" {
+			return nil, &fault{key, fmt.Sprintf("%s %q: the certificate of %q %s", key, path, c.Subject, word), hint}
 		}
 		if !contains(certs, c) {
 			certs = append(certs, c)
@@ -212,13 +212,13 @@ func contains(list []*x509.Certificate, c *x509.Certificate) bool {
 }
 
 // lapsed says in words that a certificate is not valid now; empty: it is.
-func (k *checker) lapsed(c *x509.Certificate) string {
+func (k *checker) lapsed(c *x509.Certificate) (word, hint string) {
 	const day = "2006-01-02 15:04 MST"
 	switch now := k.now(); {
 	case now.Before(c.NotBefore):
-		return "is not valid before " + c.NotBefore.UTC().Format(day)
+		return "is not valid before " + c.NotBefore.UTC().Format(day), "the clock of this machine says " + now.UTC().Format(day)
 	case now.After(c.NotAfter):
-		return "ended on " + c.NotAfter.UTC().Format(day)
+		return "ended on " + c.NotAfter.UTC().Format(day), "renew it"
 	}
-	return ""
+	return "", ""
 }

@@ -79,8 +79,8 @@ func (k *checker) siteCertificate(c *cursor, spec *CertificateSpec, s *Site) {
 		return
 	}
 	at := c.key("certificate")
-	if word := k.lapsed(p.cert.Leaf); word != "" {
-		k.fail(at, "", "certificate %q %s", spec.Certificate, word)
+	if word, hint := k.lapsed(p.cert.Leaf); word != "" {
+		k.fail(at, hint, "certificate %q %s", spec.Certificate, word)
 	}
 	k.covers(at, spec.Certificate, p, s)
 	s.Certificates = append(s.Certificates, p.cert)

@@ -147,8 +147,8 @@ func (k *checker) upstreamCertificate(c *cursor, spec *UpstreamSpec, u *Upstream
 		k.fail(c.key(p.fault.key), p.fault.hint, "%s", p.fault.message)
 		return
 	}
-	if word := k.lapsed(p.cert.Leaf); word != "" {
-		k.fail(c.key("certificate"), "", "certificate %s %s", strconv.Quote(spec.Certificate), word)
+	if word, hint := k.lapsed(p.cert.Leaf); word != "" {
+		k.fail(c.key("certificate"), hint, "certificate %s %s", strconv.Quote(spec.Certificate), word)
 	}
 	cert := p.cert
 	u.Certificate = &cert

@@ -95,7 +95,7 @@ func (d *Demo) start(ctx context.Context, address, plain string) error {
 		return err
 	}
 	if d.gateway, err = gateway.Start(ctx, l, gateway.Options{Log: d.log, Version: "demo"}); err != nil {
-		return err
+		return withoutPlace(err, path)
 	}
 	for _, a := range d.gateway.Addresses() {
 		switch {
@@ -106,6 +106,15 @@ func (d *Demo) start(ctx context.Context, address, plain string) error {
 		}
 	}
 	return nil
+}
+
+// withoutPlace takes FILE:LINE:COLUMN away: the file is gone when this is read.
+func withoutPlace(err error, file string) error {
+	place, text, found := strings.Cut(err.Error(), ": ")
+	if !found || !strings.HasPrefix(place, file+":") {
+		return err
+	}
+	return errors.New(text)
 }
 
 // Close ends the gateway and removes the folder.

@@ -1,7 +1,9 @@
 package demo
 
 import (
+	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -89,8 +91,33 @@ func TestCheckAddress(t *testing.T) {
 		if err := CheckAddress(address); (err == nil) != good {
 			t.Errorf("%q: %v", address, err)
 		}
-		if _, err := Start(t.Context(), address); !good && err == nil {
+		if good {
+			continue
+		}
+		if d, err := Start(t.Context(), address); err == nil {
+			d.Close()
 			t.Errorf("%q: started", address)
 		}
+	}
+}
+
+// What cannot be had is named, and not a file that is gone when it is read.
+func TestStartOnATakenPort(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	d, err := Start(t.Context(), taken.Addr().String())
+	if err == nil {
+		d.Close()
+		t.Fatal("started")
+	}
+	if want := `listener "public": cannot listen on ` + taken.Addr().String() + " (tcp): address already in use\n    hint: "; !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("error %q, want %q", err, want)
+	}
+	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
