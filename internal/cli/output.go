@@ -3,7 +3,6 @@ package cli
 import (
 	"encoding/json"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -29,10 +28,7 @@ func (p palette) sgr(code, s string) string {
 
 // paint returns colours for a terminal, unless NO_COLOR says otherwise (https://no-color.org).
 func (s *session) paint(w io.Writer) palette {
-	if x, ok := w.(*watched); ok {
-		w = x.Writer
-	}
-	f, ok := w.(*os.File)
+	f, ok := fileOf(w)
 	return palette{ok && s.getenv("NO_COLOR") == "" && s.getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))}
 }
 

@@ -14,7 +14,7 @@ import (
 // page writes text, through a pager where it is longer than the terminal is high. Without one, and where it does not start, the text is
 // just written.
 func (s *session) page(text string) error {
-	if f, ok := s.stdout.(*os.File); ok && s.pager() != "" && s.getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd())) {
+	if f, ok := fileOf(s.stdout); ok && s.pager() != "" && s.getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd())) {
 		if _, height, err := term.GetSize(int(f.Fd())); err == nil && strings.Count(text, "\n") >= height && s.through(text) {
 			return nil
 		}
@@ -41,6 +41,9 @@ func (s *session) through(text string) bool {
 	}
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(text), s.stdout, s.stderr
+	if f, ok := fileOf(s.stdout); ok {
+		cmd.Stdout = f // the terminal itself, not a pipe to it
+	}
 	cmd.Env = s.env
 	if s.getenv("LESS") == "" {
 		cmd.Env = append(cmd.Env, "LESS=FRX") // colours, and no screen of its own

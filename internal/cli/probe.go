@@ -190,7 +190,7 @@ func (s *session) writeReport(r *probe.Report, asJSON bool) error {
 // width is the terminal's, or what COLUMNS says, within reason.
 func (s *session) width() int {
 	width := 0
-	if f, ok := s.stdout.(*os.File); ok {
+	if f, ok := fileOf(s.stdout); ok {
 		width, _, _ = term.GetSize(int(f.Fd()))
 	}
 	if n := s.getenv("COLUMNS"); width == 0 && n != "" {

@@ -21,10 +21,11 @@ type session struct {
 // has been written to stderr when it returns; the error is for [ExitCode]. Cancelling ctx ends commands that serve, as
 // SIGTERM does.
 func Run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) error {
-	s := &session{env: env, stdin: stdin, stdout: stdout, stderr: stderr}
+	out := &written{Writer: stdout}
+	s := &session{env: env, stdin: stdin, stdout: out, stderr: stderr}
 	root := s.root()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := out.outcome(root.ExecuteContext(ctx))
 	s.report(err)
 	return err
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"unicode/utf8"
 
@@ -29,7 +28,7 @@ func newSheet(p palette, width int) *sheet { return &sheet{paint: p, width: widt
 // sheetWidth is that of the terminal, within bounds: lines that are much longer are hard to read, and what is no terminal gets what
 // everybody can show.
 func (s *session) sheetWidth() int {
-	if f, ok := s.stdout.(*os.File); ok {
+	if f, ok := fileOf(s.stdout); ok {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
 			return sheetWidthFor(width)
 		}
