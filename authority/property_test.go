@@ -150,7 +150,7 @@ func TestOldConnectionsMeetNewTables(t *testing.T) {
 func TestCloseRule(t *testing.T) {
 	rng := random(t)
 	closed := 0
-	for range 2000 {
+	for n := 0; n < 2000 || closed < 50 && n < 40_000; n++ {
 		m := randomModel(rng)
 		table, c := m.table(t), randomConn(rng, m.options)
 		for range 10 {

@@ -57,13 +57,10 @@ func TestPausesHoldNoBuffer(t *testing.T) {
 					}
 				}
 			}
-			eventually(t, "no large buffer is held", func() bool {
+			eventually(t, "no large buffer is held, or counted as what clients have not taken", func() bool {
 				runtime.GC()
-				return live.Load() < streams/4
+				return live.Load() < streams/4 && r.unsent.Kept() <= streams*largeBuffer/4
 			})
-			if n := r.unsent.Kept(); n > streams*largeBuffer/4 {
-				t.Errorf("%s: %d bytes are counted as what clients have not taken", proto, n)
-			}
 			for range streams {
 				let <- struct{}{}
 			}

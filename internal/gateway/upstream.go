@@ -158,7 +158,8 @@ func (x *exchange) pass(res *proxy.Response) {
 			return
 		}
 		if !ok {
-			x.noRoom()
+			x.out.Flush()
+			x.noRoom() // not before: until then the client may have something to take
 			res.Await()
 			continue
 		}

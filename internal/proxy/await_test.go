@@ -43,10 +43,11 @@ func slowly(t *testing.T, config Config, texts ...string) (s *Server, let func()
 func tried(res *Response, let func()) string {
 	defer res.Close()
 	got, buf := "", make([]byte, 64<<10)
-	res.OnWait(func() {
+	wait := func() {
 		got += "|"
 		let()
-	})
+	}
+	res.OnWait(wait) // is not called
 	for range 10_000 {
 		n, ok, err := res.TryRead(buf)
 		got += string(buf[:n])
@@ -54,6 +55,7 @@ func tried(res *Response, let func()) string {
 			return got + " " + kind(err)
 		}
 		if !ok {
+			wait()
 			res.Await()
 		}
 	}

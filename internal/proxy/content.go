@@ -75,9 +75,6 @@ func (c *conn) attempt(p []byte) (int, bool, error) {
 
 // awaitMore waits with the connection's own buffer, which is there in any case. How that has ended is for the next read to say.
 func (c *conn) awaitMore() {
-	if c.onWait != nil {
-		c.onWait()
-	}
 	n, err := c.waitInto(c.room(c.pool.server.config.MaxHeaderBytes))
 	c.w += n
 	c.awaited = err

@@ -39,16 +39,16 @@ type source interface {
 func (res *Response) Read(p []byte) (int, error) { return res.from.read(p) }
 
 // TryRead is Read that does not wait where that can be helped: ok is false where it would have to. Then Await waits for whatever comes next,
-// and nobody needs a large buffer meanwhile.
+// and nobody needs a large buffer meanwhile. What was read is sent before that by whoever asks: OnWait's function is not called.
 func (res *Response) TryRead(p []byte) (n int, ok bool, err error) { return res.from.attempt(p) }
 
-// Await follows a TryRead that was not ok. What ends the waiting is for the next one to say.
+// Await follows a TryRead that was not ok, and calls nobody. What ends the waiting is for the next one to say.
 func (res *Response) Await() { res.from.awaitMore() }
 
 // Buffered reports whether Read would not wait.
 func (res *Response) Buffered() bool { return res.from.buffered() }
 
-// OnWait has f called whenever Read or Await is about to wait for the server, from within: what was read before can be sent meanwhile.
+// OnWait has f called whenever Read is about to wait for the server, from within Read: what was read before can be sent meanwhile.
 func (res *Response) OnWait(f func()) { res.from.onWaiting(f) }
 
 // Trailers are the fields behind the content, complete once Read has returned io.EOF.
