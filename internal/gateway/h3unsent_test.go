@@ -144,6 +144,34 @@ func TestH3UnsentFull(t *testing.T) {
 	wantRead(t, s, 200, long)
 }
 
+// An answer whose upstream pauses counts as one that is not taken for as long as what has come of it is not.
+func TestH3UnsentWhileTheUpstreamPauses(t *testing.T) {
+	let := make(chan struct{})
+	up := newUpstreamServer(t, func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, big[:3000])
+		http.NewResponseController(w).Flush()
+		select {
+		case <-let:
+		case <-r.Context().Done():
+		}
+	})
+	f, text := overH3(t, up.URL)
+	r := f.start(t, text)
+	s := r.deaf(t).ask(t, "/pause")
+	eventually(t, "the answer waits", func() bool { return goroutinesIn("(*httpExchange).Flush(", "") == 1 })
+	if r.unsent.Kept() == 0 {
+		t.Error("nothing is counted")
+	}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		wantRead(t, s, 200, big[:3000])
+	}()
+	eventually(t, "nothing waits", func() bool { return r.unsent.Kept() == 0 && stuck() == 0 })
+	close(let)
+	wait(t, "the answer", read)
+}
+
 // timeouts.idle ends an answer that nobody takes, also where it is so small that it is written when the action is done with it, and
 // where it is written because the upstream pauses.
 func TestH3NobodyTakesLittle(t *testing.T) {
