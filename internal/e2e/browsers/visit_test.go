@@ -9,7 +9,7 @@ import (
 )
 
 // patience is how long a browser may take from its start to the page's report. Nothing takes that long when all is well.
-const patience = 40 * time.Second
+const patience = 100 * time.Second
 
 // visit opens the page in a new browser without a past, waits for what it reports, and ends the browser. A browser that
 // ends before it has asked for the page gets a second chance.
