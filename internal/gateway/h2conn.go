@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -221,8 +220,7 @@ func (c *h2conn) take(p []byte) bool {
 	return !c.broken
 }
 
-// failed sends the session's last words and closes, but not before the client can have read them: a close with unread
-// bytes in the socket resets the connection, and takes what is under way with it.
+// failed sends the session's last words and closes, but not before the client can have read them.
 func (c *h2conn) failed() {
 	c.ending = true
 	c.raw.SetWriteDeadline(time.Now().Add(lingerFor))
@@ -235,8 +233,7 @@ func (c *h2conn) failed() {
 	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
 	}
-	c.raw.Conn.SetReadDeadline(time.Now().Add(lingerFor))
-	io.CopyN(io.Discard, c.raw.Conn, 1<<20)
+	c.raw.drain()
 	c.mu.Lock()
 }
 
