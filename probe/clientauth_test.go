@@ -240,15 +240,7 @@ func TestLiveLostAlert(t *testing.T) {
 			s.Read(make([]byte, 1))
 			c.Close() // without an alert
 		})
-		target, err := ParseTarget("staff.test:" + port)
-		if err != nil {
-			t.Fatal(err)
-		}
-		hosts, err := Survey(t.Context(), []Target{target}, Options{Protocols: []wire.Protocol{wire.H1}, TargetRate: -1, Resolve: loopback,
-			Limits: wire.Limits{Connect: 30 * time.Second, Answer: 30 * time.Second}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		hosts := surveyed(t, port)
 		if got := hosts[0].ClientAuth(wire.H1); got != want {
 			t.Errorf("refuses %v: %s, want %s: %+v", refuses, got, want, hosts[0].Own[wire.H1])
 		}
@@ -289,18 +281,25 @@ func TestLiveLostAlertWithout12(t *testing.T) {
 				}
 				c.Close() // without an alert
 			})
-			target, err := ParseTarget("staff.test:" + port)
-			if err != nil {
-				t.Fatal(err)
-			}
-			hosts, err := Survey(t.Context(), []Target{target}, Options{Protocols: []wire.Protocol{wire.H1}, TargetRate: -1, Resolve: loopback,
-				Limits: wire.Limits{Connect: 30 * time.Second, Answer: 30 * time.Second}})
-			if err != nil {
-				t.Fatal(err)
-			}
+			hosts := surveyed(t, port)
 			if got := hosts[0].ClientAuth(wire.H1); got != test.want {
 				t.Errorf("%s, want %s: %+v", got, test.want, hosts[0].Own[wire.H1])
 			}
 		})
 	}
+}
+
+// surveyed is staff.test on a port of this machine, over HTTP/1.1.
+func surveyed(t *testing.T, port string) []*Host {
+	t.Helper()
+	target, err := ParseTarget("staff.test:" + port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts, err := Survey(t.Context(), []Target{target}, Options{Protocols: []wire.Protocol{wire.H1}, TargetRate: -1, Resolve: loopback,
+		Limits: wire.Limits{Connect: 30 * time.Second, Answer: 30 * time.Second}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hosts
 }
