@@ -29,6 +29,7 @@ type wire struct {
 	out     bytes.Buffer
 	encoder *hpack.Encoder
 	block   bytes.Buffer
+	section bool // a header section has begun that has no end
 
 	miser bool          // gives no window back
 	over  chan struct{} // closed when nothing is read any more
@@ -92,6 +93,20 @@ func beginWire(address string, config *tls.Config, settings ...http2.Setting) (*
 func (c *wire) send(build func(f *http2.Framer)) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
+	return c.write(build)
+}
+
+// reply is send for the reader, which answers in the midst of whatever is sent: within a header section nothing else may be sent (RFC 9113
+// section 4.3), so there it says nothing.
+func (c *wire) reply(build func(f *http2.Framer)) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if !c.section {
+		c.write(build)
+	}
+}
+
+func (c *wire) write(build func(f *http2.Framer)) error {
 	c.out.Reset()
 	build(c.framer)
 	_, err := c.Write(c.out.Bytes())
@@ -116,6 +131,12 @@ func (c *wire) writeRequest(f *http2.Framer, id uint32, end bool, pairs ...strin
 	f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.compress(pairs...), EndStream: end, EndHeaders: true})
 }
 
+// beginRequest is for build functions: HEADERS to which CONTINUATION is to follow, for ever.
+func (c *wire) beginRequest(f *http2.Framer, id uint32, block []byte) {
+	c.section = true
+	f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block})
+}
+
 // read notes frames until the connection ends.
 func (c *wire) read() {
 	defer close(c.over)
@@ -129,15 +150,15 @@ func (c *wire) read() {
 		switch f := f.(type) {
 		case *http2.SettingsFrame:
 			if !f.IsAck() {
-				c.send(func(f *http2.Framer) { f.WriteSettingsAck() })
+				c.reply(func(f *http2.Framer) { f.WriteSettingsAck() })
 			}
 		case *http2.PingFrame:
 			if data := f.Data; !f.IsAck() {
-				c.send(func(f *http2.Framer) { f.WritePing(true, data) })
+				c.reply(func(f *http2.Framer) { f.WritePing(true, data) })
 			}
 		case *http2.DataFrame:
 			if n, id := f.Length, f.StreamID; n > 0 && !c.miser {
-				c.send(func(f *http2.Framer) {
+				c.reply(func(f *http2.Framer) {
 					f.WriteWindowUpdate(0, n)
 					f.WriteWindowUpdate(id, n)
 				})
