@@ -1,23 +1,33 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/usher-http/usher/internal/testca"
 )
 
 // slowly is a server that answers with one text after the other, each but the first when it is let, and then ends the connection, or
 // resets it.
-func slowly(t *testing.T, config Config, texts ...string) (s *Server, let func()) {
+func slowly(t *testing.T, secure bool, config Config, texts ...string) (s *Server, let func()) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
+	if secure {
+		ca := testca.New(t)
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{ca.Server(t, "upstream.test")}})
+		config.TLS = &tls.Config{ServerName: "upstream.test", RootCAs: ca.Pool()}
+	}
 	going := make(chan struct{}, 100)
 	go func() {
 		c, err := l.Accept()
@@ -28,7 +38,9 @@ func slowly(t *testing.T, config Config, texts ...string) (s *Server, let func()
 		c.Read(make([]byte, 4<<10))
 		for _, text := range texts {
 			if text == "reset" {
-				c.(*net.TCPConn).SetLinger(0)
+				raw := rawOf(c)
+				raw.SetLinger(0)
+				raw.Close() // without TLS's farewell
 				break
 			}
 			io.WriteString(c, text)
@@ -37,6 +49,13 @@ func slowly(t *testing.T, config Config, texts ...string) (s *Server, let func()
 	}()
 	config.Address = l.Addr().String()
 	return NewServer(config), func() { going <- struct{}{} }
+}
+
+func rawOf(c net.Conn) *net.TCPConn {
+	if secured, ok := c.(*tls.Conn); ok {
+		c = secured.NetConn()
+	}
+	return c.(*net.TCPConn)
 }
 
 // tried reads an answer by TryRead and Await. There is a bar for each time that there was waiting.
@@ -76,48 +95,136 @@ func TestTryRead(t *testing.T) {
 		"broken off":      {[]string{ok + "Content-Length: 11\r\n\r\nhello ", "wor"}, "hello |wor| closed"},
 		"malformed":       {[]string{ok + "Transfer-Encoding: chunked\r\n\r\n6\r\nhello ", "\r\nx\r\n"}, "hello | malformed"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			s, let := slowly(t, Config{Idle: 20 * time.Second}, test.texts...)
-			defer s.CloseIdle()
-			res, err := s.Do(new(Call), get("/"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := tried(res, let); got != test.want {
-				t.Errorf("%q, want %q", got, test.want)
-			}
-		})
+		for _, secure := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, TLS %v", name, secure), func(t *testing.T) {
+				s, let := slowly(t, secure, Config{Idle: 20 * time.Second}, test.texts...)
+				defer s.CloseIdle()
+				res, err := s.Do(new(Call), get("/"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := tried(res, let); got != test.want {
+					t.Errorf("%q, want %q", got, test.want)
+				}
+			})
+		}
 	}
-	t.Run("more than the connection's buffer", func(t *testing.T) {
-		long := strings.Repeat("long", 8*inputSize)
-		s, let := slowly(t, Config{}, fmt.Sprintf("%sContent-Length: %d\r\n\r\n", ok, len(long)), long)
+}
+
+var long = strings.Repeat("long", 8*inputSize)
+
+func TestTryReadMuch(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		s, let := slowly(t, secure, Config{}, fmt.Sprintf("%sContent-Length: %d\r\n\r\n", ok, len(long)), long)
 		defer s.CloseIdle()
 		res, err := s.Do(new(Call), get("/"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.ReplaceAll(tried(res, let), "|", ""); got != long+" EOF" {
-			t.Errorf("%d bytes, %.100q", len(got), got)
+		got, most, buf := "", 0, make([]byte, 64<<10)
+		for err == nil {
+			var n int
+			var ok bool
+			if n, ok, err = res.TryRead(buf); !ok {
+				let()
+				res.Await()
+			}
+			got += string(buf[:n])
+			most = max(most, n)
 		}
-	})
+		if got != long || err != io.EOF || most <= inputSize {
+			t.Errorf("TLS %v: %d bytes, %d at most at once, and then %v", secure, len(got), most, err)
+		}
+		res.Close()
+	}
+}
+
+// Over HTTP/2 nobody knows what is at hand before it was awaited, with a little memory.
+func TestTryReadInHTTP2(t *testing.T) {
+	for name, texts := range map[string][]string{
+		"a little":       {"hello ", "wor", "ld"},
+		"just the room":  {long[:len(little{})], "wor", long[:2*len(little{})], "ld"},
+		"more than that": {long, "wor", long},
+		"nothing":        {},
+	} {
+		for _, room := range []int{64 << 10, 1000} {
+			going := make(chan struct{}, 100)
+			s := real(t, "h2", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Trailer", "X-Sum")
+				w.(http.Flusher).Flush()
+				for _, text := range texts {
+					io.WriteString(w, text)
+					w.(http.Flusher).Flush()
+					<-going
+				}
+				w.Header().Set("X-Sum", "7")
+			}), Config{Idle: 20 * time.Second})
+			res, err := s.Do(new(Call), get("/"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, want, buf := "", strings.Join(texts, ""), make([]byte, room)
+			waits, at, after := 0, 0, 0
+			for err == nil {
+				var n int
+				var ok bool
+				if n, ok, err = res.TryRead(buf); !ok {
+					res.Await()
+					waits++
+				}
+				for got += string(buf[:n]); at < len(texts) && len(got) >= after+len(texts[at]); at++ {
+					after += len(texts[at])
+					going <- struct{}{}
+				}
+			}
+			if err != io.EOF || got != want {
+				t.Errorf("%s, room for %d: %d bytes and then %v, want %d", name, room, len(got), err, len(want))
+			}
+			if room > len(little{}) && waits < len(texts) {
+				t.Errorf("%s: waited %d times, want %d at least", name, waits, len(texts))
+			}
+			if f := res.Trailers(); fmt.Sprint(f) != "[{x-sum 7}]" {
+				t.Errorf("%s: trailers %v", name, f)
+			}
+			res.Close()
+		}
+	}
 }
 
 // Await ends with the limits and with cancellation, and TryRead says so.
 func TestAwaitEnds(t *testing.T) {
-	s, _ := slowly(t, Config{Idle: 50 * time.Millisecond}, ok+"\r\nhello")
-	res, err := s.Do(new(Call), get("/"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := tried(res, func() {}), "hello| timeout idle"; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-	s, _ = slowly(t, Config{}, ok+"\r\nhello")
-	var call Call
-	if res, err = s.Do(&call, get("/")); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := tried(res, func() { go call.Cancel() }), "hello| canceled"; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
+	inEach(t, func(t *testing.T, protocol string) {
+		stop := make(chan struct{})
+		defer close(stop)
+		for want, config := range map[string]Config{"hello timeout idle": {Idle: time.Second}, "hello canceled": {}} {
+			s := real(t, protocol, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				io.WriteString(w, "hello")
+				w.(http.Flusher).Flush()
+				<-stop
+			}), config)
+			var call Call
+			res, err := s.Do(&call, get("/"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			cancel := sync.OnceFunc(func() { go call.Cancel() })
+			got, buf := "", make([]byte, 64<<10)
+			for err == nil {
+				var n int
+				var ok bool
+				n, ok, err = res.TryRead(buf)
+				if got += string(buf[:n]); ok {
+					continue
+				}
+				if got == "hello" && config.Idle == 0 {
+					cancel()
+				}
+				res.Await()
+			}
+			if got += " " + kind(err); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+			res.Close()
+		}
+	})
 }

@@ -151,7 +151,7 @@ func (c *conn) wait(p []byte) (int, error) {
 		} else if ok {
 			return n, nil
 		}
-		if c.trying && c.plain != nil {
+		if c.trying && (c.plain != nil || c.under != nil) {
 			return 0, errWait
 		}
 		if c.onWait != nil {
@@ -176,12 +176,16 @@ func (c *conn) waitInto(p []byte) (int, error) {
 	return n, nil
 }
 
-// try reads what the socket has at hand. It does not see deadlines, so that it asks itself whether the exchange has been stopped.
+// try reads what is at hand. It does not see deadlines, so that it asks itself whether the exchange has been stopped.
 func (c *conn) try(p []byte) (int, bool, error) {
-	if c.plain == nil || c.watch.why() != nil {
-		return 0, false, nil
+	switch {
+	case c.watch.why() != nil:
+	case c.plain != nil:
+		return c.plain.TryRead(p)
+	case c.under != nil:
+		return c.under.try(c.net, p)
 	}
-	return c.plain.TryRead(p)
+	return 0, false, nil
 }
 
 // more waits for more in the buffer.

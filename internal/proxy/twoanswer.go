@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/usher-http/usher/internal/http1"
 	"github.com/usher-http/usher/internal/message"
@@ -40,18 +41,27 @@ func announce(f message.Fields, trailers http.Header) message.Fields {
 }
 
 func (x *twoExchange) read(p []byte) (int, error) {
+	if len(x.awaited) > 0 {
+		return x.takeAwaited(p), nil
+	}
+	if x.onWait != nil && !x.over && x.broken == nil {
+		x.onWait()
+	}
+	return x.wait(p)
+}
+
+// wait reads from x/net, which has content in buffers of its own and does not say whether some is there.
+func (x *twoExchange) wait(p []byte) (int, error) {
 	switch {
 	case x.broken != nil:
 		return 0, x.broken
 	case x.over:
 		return 0, io.EOF
 	}
-	if x.onWait != nil {
-		x.onWait()
-	}
 	x.watch.limit(x.server.config.Idle, ErrIdle)
 	n, err := x.response.Body.Read(p)
 	x.watch.limit(0, nil)
+	x.more = n == len(p)
 	switch {
 	case err == io.EOF:
 		x.over = true
@@ -64,17 +74,49 @@ func (x *twoExchange) read(p []byte) (int, error) {
 	return n, err
 }
 
-// attempt waits all the same: x/net has content in buffers of its own, and does not say whether some is there.
+// attempt takes what was awaited, and what is behind it if that was more than a little.
 func (x *twoExchange) attempt(p []byte) (int, bool, error) {
-	n, err := x.read(p)
-	return n, true, err
+	switch {
+	case len(x.awaited) > 0:
+		return x.takeAwaited(p), true, nil
+	case x.more || x.over || x.broken != nil || x.answer.Length == 0: // what ends is not worth a wait of its own
+		n, err := x.read(p)
+		return n, true, err
+	}
+	return 0, false, nil
 }
 
-func (x *twoExchange) awaitMore() {}
+// A little is what awaits content over HTTP/2. It is small: the next piece may be far away.
+type little [4 << 10]byte
+
+var littles = sync.Pool{New: func() any { return new(little) }}
+
+func (x *twoExchange) awaitMore() {
+	x.little = littles.Get().(*little)
+	n, _ := x.wait(x.little[:])
+	if x.awaited = x.little[:n]; n == 0 {
+		x.dropLittle()
+	}
+}
+
+func (x *twoExchange) takeAwaited(p []byte) int {
+	n := copy(p, x.awaited)
+	if x.awaited = x.awaited[n:]; len(x.awaited) == 0 {
+		x.dropLittle()
+	}
+	return n
+}
+
+func (x *twoExchange) dropLittle() {
+	if x.little != nil {
+		littles.Put(x.little)
+		x.little, x.awaited = nil, nil
+	}
+}
 
 func (x *twoExchange) onWaiting(f func()) { x.onWait = f }
 
-func (x *twoExchange) buffered() bool { return x.over || x.broken != nil }
+func (x *twoExchange) buffered() bool { return len(x.awaited) > 0 || x.over || x.broken != nil }
 
 func (x *twoExchange) trailing() (f message.Fields) {
 	if !x.over || x.answer.NoBody {
@@ -91,6 +133,7 @@ func (x *twoExchange) trailing() (f message.Fields) {
 func (x *twoExchange) tunnelling() (io.ReadWriteCloser, error) { return nil, errNoTunnel }
 
 func (x *twoExchange) finish() {
+	x.dropLittle()
 	x.watch.abort(errStopped)
 	if x.response != nil {
 		x.response.Body.Close()

@@ -26,8 +26,11 @@ type twoExchange struct {
 	// Of the answer.
 	answer   Response
 	response *http.Response
-	over     bool
+	over     bool // x/net has no more
 	broken   error
+	more     bool    // reading filled what it was given: there may be more at hand
+	little   *little // what was awaited is in it; nil: nothing is
+	awaited  []byte
 }
 
 type interim struct {

@@ -68,13 +68,22 @@ func (u *underTLS) follow(p []byte) {
 	}
 }
 
-// quiet reports whether nothing of content is at hand, and no end, neither in the socket nor in what of it was read ahead.
-func (u *underTLS) quiet(secured io.Reader) bool {
+// try reads content that is at hand, in the socket or in what of it was read ahead. ok is false where nothing is, nor an end.
+func (u *underTLS) try(secured io.Reader, p []byte) (n int, ok bool, err error) {
 	u.looks = true
-	defer func() { u.looks = false }()
+	n, err = secured.Read(p)
+	u.looks = false
+	if n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil // an end behind content is told again
+	}
+	return n, n > 0 || err != nil, err
+}
+
+// quiet reports whether nothing is at hand, not even a part of a record.
+func (u *underTLS) quiet(secured io.Reader) bool {
 	var one [1]byte
-	n, err := secured.Read(one[:])
-	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && u.have == 0 && u.left == 0
+	_, ok, _ := u.try(secured, one[:])
+	return !ok && u.have == 0 && u.left == 0
 }
 
 func (u *underTLS) Write(p []byte) (int, error) {
