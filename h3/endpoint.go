@@ -3,6 +3,7 @@ package h3
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -98,6 +99,9 @@ func (e *endpoint) connContext(ctx context.Context, client *quic.ClientInfo) (co
 	if s.isClosing() {
 		return nil, http.ErrServerClosed
 	}
+	if err := s.admit(ctx); err != nil {
+		return nil, err
+	}
 	if s.Listener != "" {
 		ctx = s.Guard.Context(ctx, s.Listener, e.local, client.RemoteAddr)
 	} else {
@@ -107,6 +111,21 @@ func (e *endpoint) connContext(ctx context.Context, client *quic.ClientInfo) (co
 		ctx = s.ConnContext(ctx)
 	}
 	return e.count(withSchemes(ctx)), nil
+}
+
+var errFull = errors.New("h3: there are as many connections as MaxConns")
+
+// admit counts a connection until its context ends, unless there are too many.
+func (s *Server) admit(ctx context.Context) error {
+	if n := s.open.Add(1); s.MaxConns > 0 && n > int64(s.MaxConns) {
+		s.open.Add(-1)
+		if s.Full != nil {
+			s.Full()
+		}
+		return errFull
+	}
+	context.AfterFunc(ctx, func() { s.open.Add(-1) })
+	return nil
 }
 
 // addresses are a connection as far as Guard.ConnContext looks at it.

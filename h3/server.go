@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -63,6 +64,11 @@ type Server struct {
 	// IdleTimeout is how long a connection is kept when no request is being answered; incomplete header sections do not
 	// count as requests. 0: 2 minutes; negative: no limit.
 	IdleTimeout time.Duration
+	// MaxConns limits the connections at once of all packet connections, those whose handshake is under way included. Further clients are
+	// refused (CONNECTION_REFUSED, RFC 9000 section 20.1), so that they need not wait for a time-out to go elsewhere. 0: no limit.
+	MaxConns int
+	// Full, where set, is called for each client that is refused so. It must not block.
+	Full func()
 	// EarlyData accepts requests in 0-RTT packets, which others may replay (RFC 8470). Sites with client authentication
 	// answer them 425, and a guard without sites those of clients that have shown a certificate. Handlers find such requests
 	// by Request.TLS.HandshakeComplete being false. Until the handshake is complete a source address may be forged: a
@@ -72,7 +78,8 @@ type Server struct {
 	// for panics, nothing else.
 	Logger *slog.Logger
 
-	manyYoung int // for tests; 0: defaultManyYoung
+	manyYoung int          // for tests; 0: defaultManyYoung
+	open      atomic.Int64 // connections, those whose handshake is under way included
 
 	start   sync.Once
 	tls     *tls.Config

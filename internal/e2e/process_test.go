@@ -32,8 +32,14 @@ type process struct {
 // fails the test.
 func start(t testing.TB, dir string, args ...string) *process {
 	t.Helper()
+	return startCommand(t, dir, exec.Command(testenv.UsherBinary(t), args...))
+}
+
+// startCommand is start for a command that becomes usher.
+func startCommand(t testing.TB, dir string, cmd *exec.Cmd) *process {
+	t.Helper()
 	p := &process{
-		cmd:    exec.Command(testenv.UsherBinary(t), args...),
+		cmd:    cmd,
 		stdout: newTranscript(),
 		stderr: newTranscript(),
 		exited: make(chan struct{}),
@@ -58,7 +64,7 @@ func start(t testing.TB, dir string, args ...string) *process {
 			}
 		}
 		if t.Failed() {
-			t.Logf("usher %s\nstderr:\n%s\nstdout:\n%s", strings.Join(args, " "), p.stderr.text(), tail(p.stdout.text(), 12))
+			t.Logf("usher %s\nstderr:\n%s\nstdout:\n%s", strings.Join(cmd.Args[1:], " "), p.stderr.text(), tail(p.stdout.text(), 12))
 		}
 	})
 	return p

@@ -137,6 +137,7 @@ func (l *listener) newTCP() *front {
 // newUDP makes the server for HTTP/3.
 func (l *listener) newUDP() *front {
 	g := l.gateway
+	shortage := shortage{listener: l}
 	srv := &h3.Server{
 		Guard:          g.guard,
 		Unguarded:      &entry{g, l.door},
@@ -147,6 +148,8 @@ func (l *listener) newUDP() *front {
 		MaxHeaderBytes: maxHeaderBytes,
 		HeaderTimeout:  orNever(l.timeouts.Header),
 		IdleTimeout:    orNever(l.timeouts.Idle),
+		MaxConns:       openFiles(),
+		Full:           func() { shortage.tell(errManyH3) },
 	}
 	return &front{
 		key:      l.key(),

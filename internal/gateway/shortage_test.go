@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -37,6 +38,20 @@ func TestShortageIsWarnedOfOnce(t *testing.T) {
 	}
 	r.log.wait(t, "msg", "connections cannot be accepted", "listener", "tls", "level", "WARN", "error", "accept tcp: accept4: too many open files",
 		"cure", "raise the limit of open files: ulimit -n, or LimitNOFILE of systemd")
+}
+
+// HTTP/3 has the same bound and the same warning, whoever is refused first, and how many.
+func TestManyH3IsWarnedOfOnce(t *testing.T) {
+	r := newFolder(t).start(t, basic+"log: {level: warn}\n")
+	s := shortage{listener: r.listeners[0]}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() { s.tell(errManyH3) })
+	}
+	all.Wait()
+	if text := r.log.text(); strings.Count(text, "\n") != 1 || !strings.Contains(text, cureOpenFiles) {
+		t.Errorf("logged %q, want one line with the cure", text)
+	}
 }
 
 func TestBindWithoutFilesHasAHint(t *testing.T) {

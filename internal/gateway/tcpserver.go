@@ -78,7 +78,7 @@ func newTCPServer(l *listener) *tcpServer {
 func (s *tcpServer) serve(in net.Listener) error {
 	defer close(s.done)
 	var pause time.Duration
-	var warned time.Time
+	shortage := shortage{listener: s.listener}
 	for {
 		c, err := in.Accept()
 		if err == nil {
@@ -94,9 +94,8 @@ func (s *tcpServer) serve(in net.Listener) error {
 		if !short && !isOneOf(err, passing) || s.isLeaving() {
 			return err
 		}
-		if now := time.Now(); short && now.Sub(warned) >= shortagePause {
-			warned = now
-			s.warnOfShortage(err)
+		if short {
+			shortage.tell(err)
 		}
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 		s.debug(err)
@@ -104,29 +103,12 @@ func (s *tcpServer) serve(in net.Listener) error {
 	}
 }
 
-// Errors of accepting that say nothing of the socket: about resources that come back, and about one connection.
-var (
-	shortages = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
-	passing   = []error{syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR}
-)
-
-// shortagePause is the least time between two warnings of a listener.
-const shortagePause = time.Minute
+// passing are errors of accepting that say nothing of the socket, but of one connection.
+var passing = []error{syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR}
 
 func isOneOf(err error, list []error) bool {
 	return slices.ContainsFunc(list, func(e error) bool { return errors.Is(err, e) })
 }
-
-// warnOfShortage is for what only the operator can change, while clients wait.
-func (s *tcpServer) warnOfShortage(err error) {
-	attrs := []any{"listener", s.listener.name, "error", err.Error()}
-	if isOneOf(err, shortages[:2]) {
-		attrs = append(attrs, "cure", cureOpenFiles)
-	}
-	s.gateway.logger().Warn("connections cannot be accepted", attrs...)
-}
-
-const cureOpenFiles = "raise the limit of open files: ulimit -n, or LimitNOFILE of systemd"
 
 func (s *tcpServer) debug(err error) {
 	serverLog{s.gateway, s.listener.name}.Write([]byte(err.Error()))
