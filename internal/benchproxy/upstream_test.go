@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"runtime"
@@ -277,8 +278,13 @@ func (u *upstream) answer(to []byte, c *upstreamConn) []byte {
 // The upstream answers rightly, however the requests are cut into pieces.
 func TestUpstream(t *testing.T) {
 	u := startChild(t, "upstream")
-	client := &http.Client{Transport: &http.Transport{}}
-	defer client.CloseIdleConnections()
+	// A client of net/http takes another connection where it comes back late from a write.
+	c, err := net.Dial("tcp", u.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	in := bufio.NewReader(c)
 	content := bytes.Repeat([]byte("usher"), 50_000)
 	sum := sha256.Sum256(content)
 	for _, test := range []struct {
@@ -300,7 +306,7 @@ func TestUpstream(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := fetch(client, r); err != nil || got.status != 200 || string(got.body) != test.want {
+		if got, err := exchange(c, in, r); err != nil || got.status != 200 || string(got.body) != test.want {
 			t.Errorf("%s %s: %v, %d bytes of status %d, want %d", method, test.path, err, len(got.body), got.status, len(test.want))
 		}
 	}
@@ -339,6 +345,22 @@ func fetch(c *http.Client, r *http.Request) (f fetched, err error) {
 	if err != nil {
 		return f, err
 	}
+	return read(res)
+}
+
+// exchange is fetch on a connection.
+func exchange(c net.Conn, in *bufio.Reader, r *http.Request) (f fetched, err error) {
+	if err := r.Write(c); err != nil {
+		return f, err
+	}
+	res, err := http.ReadResponse(in, r)
+	if err != nil {
+		return f, err
+	}
+	return read(res)
+}
+
+func read(res *http.Response) (f fetched, err error) {
 	defer res.Body.Close()
 	f = fetched{status: res.StatusCode, major: res.ProtoMajor, header: res.Header}
 	f.body, err = io.ReadAll(res.Body)

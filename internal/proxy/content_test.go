@@ -129,6 +129,7 @@ func TestBothWaysAtOnce(t *testing.T) {
 	if n, err := res.Read(buf); n != 0 || err != io.EOF {
 		t.Error(n, err)
 	}
+	sentWhole(t, res)
 	res.Close()
 	if got := answer(s.Do(new(Call), get("/"))); got != `200 "again"` || sc.dialled() != 1 {
 		t.Error(got, sc.dialled())
@@ -256,6 +257,7 @@ func TestLargeContents(t *testing.T) {
 				if _, err := io.CopyBuffer(struct{ io.Writer }{&got}, struct{ io.Reader }{res}, make([]byte, size)); err != nil {
 					t.Error(err)
 				}
+				sentWhole(t, res)
 				res.Close()
 				if !bytes.Equal(got.Bytes(), content) {
 					t.Errorf("%s %d, read by %d: %d bytes, and not the right ones", method, length, size, got.Len())

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/usher-http/usher/internal/message"
 )
@@ -239,6 +240,21 @@ func answer(res *Response, err error) string {
 		s += " then " + kind(err)
 	}
 	return s
+}
+
+// sentWhole waits until who sends the content knows that it was sent. The end of an exchange waits for that no longer than lastWrite, and does
+// not keep the connection then, although the server has all of the request.
+func sentWhole(t *testing.T, res *Response) {
+	t.Helper()
+	c, ok := res.from.(*conn)
+	if !ok || c.send == nil {
+		return
+	}
+	select {
+	case <-c.send.done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the request is still being sent")
+	}
 }
 
 // kind is the sort of an error, as the gateway tells them apart.

@@ -122,6 +122,7 @@ func TestNothingWasSent(t *testing.T) {
 				t.Fatal(got)
 			}
 			<-closed
+			arrived(t, s)
 			length := int64(0)
 			if body != nil {
 				length = 5

@@ -114,7 +114,8 @@ func openHTTP3(s *session) (client, error) {
 	t := &http3.Transport{
 		TLSClientConfig:    &tls.Config{RootCAs: s.run.server.pool},
 		DisableCompression: true,
-		QUICConfig: &quic.Config{InitialStreamReceiveWindow: window, MaxStreamReceiveWindow: window * 2,
+		// By default a client of quic-go gives a handshake up after 5 seconds without a packet, which is less than all others have.
+		QUICConfig: &quic.Config{HandshakeIdleTimeout: patience, InitialStreamReceiveWindow: window, MaxStreamReceiveWindow: window * 2,
 			InitialConnectionReceiveWindow: 4 * window, MaxConnectionReceiveWindow: 8 * window},
 		Dial: func(ctx context.Context, _ string, tlsConfig *tls.Config, config *quic.Config) (*quic.Conn, error) {
 			q, err := socket.DialEarly(ctx, at, tlsConfig, config)
