@@ -187,6 +187,7 @@ func wantCode(t testing.TB, err error, code uint64) {
 func wantGoAway(t testing.TB, c *rawh3.Conn) {
 	t.Helper()
 	wantClosed(t, c)
+	<-c.Ended() // what came is read in a goroutine of its own
 	select {
 	case <-c.GoAway():
 	default:
