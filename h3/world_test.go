@@ -252,7 +252,7 @@ func (l *reasons) take() []string {
 func wantNoLeak(t testing.TB) {
 	t.Helper()
 	var stacks []string
-	for range 100 {
+	for limit := time.Now().Add(patience); time.Now().Before(limit); time.Sleep(50 * time.Millisecond) {
 		buf := make([]byte, 1<<20)
 		buf = buf[:runtime.Stack(buf, true)]
 		stacks = slices.DeleteFunc(strings.Split(string(buf), "\n\n"), func(s string) bool {
@@ -261,7 +261,6 @@ func wantNoLeak(t testing.TB) {
 		if len(stacks) == 0 {
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	t.Errorf("%d goroutines are left:\n%s", len(stacks), strings.Join(stacks, "\n\n"))
 }
