@@ -192,6 +192,13 @@ func onto(t testing.TB, tc *tls.Conn) *line {
 	return l
 }
 
+// renew gives what is asked next all of a test's patience: whatever a connection has carried before, on a slow machine that took its time.
+func (l *line) renew() {
+	if l.conn != nil {
+		l.conn.SetDeadline(time.Now().Add(patience))
+	}
+}
+
 // get asks for https://authority/ with further fields as name, value, ...
 func (l *line) get(authority string, fields ...string) answer {
 	l.t.Helper()
@@ -230,6 +237,7 @@ func itoa(n int) string { b, _ := json.Marshal(n); return string(b) }
 // send sends the fields of an HTTP/2 request.
 func (l *line) send(body []byte, fields ...string) answer {
 	l.t.Helper()
+	l.renew()
 	r, err := l.h2.Do(rawh2.Fields(fields...), body)
 	if err != nil {
 		l.t.Fatal(err)
@@ -245,6 +253,7 @@ func (l *line) text(method, raw string) answer {
 
 func (l *line) exchange(method, raw string, to io.Writer) answer {
 	l.t.Helper()
+	l.renew()
 	if _, err := io.WriteString(to, raw); err != nil {
 		l.t.Fatal(err)
 	}
@@ -264,6 +273,7 @@ func (l *line) exchange(method, raw string, to io.Writer) answer {
 // by what it says next, so that nothing depends on how soon it does it.
 func (l *line) ended() bool {
 	l.t.Helper()
+	l.renew()
 	if l.h2 != nil {
 		// GOAWAY is asked for before the answer goes out, but x/net's loop takes what waits for it in any order.
 		for range 20 {

@@ -185,6 +185,7 @@ func TestManyStreams(t *testing.T) {
 		body   string
 	}
 	for range 20 {
+		l.renew()
 		var batch []sent
 		for i := range 200 {
 			host := [...]string{"a.test", "cert.test", "b.test", "staff.test", "A.test", "unknown.test"}[i%6]

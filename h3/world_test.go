@@ -187,6 +187,7 @@ func wantCode(t testing.TB, err error, code uint64) {
 func wantGoAway(t testing.TB, c *rawh3.Conn) {
 	t.Helper()
 	wantClosed(t, c)
+	<-c.Ended() // what came is read in a goroutine of its own
 	select {
 	case <-c.GoAway():
 	default:
@@ -251,7 +252,7 @@ func (l *reasons) take() []string {
 func wantNoLeak(t testing.TB) {
 	t.Helper()
 	var stacks []string
-	for range 100 {
+	for limit := time.Now().Add(patience); time.Now().Before(limit); time.Sleep(50 * time.Millisecond) {
 		buf := make([]byte, 1<<20)
 		buf = buf[:runtime.Stack(buf, true)]
 		stacks = slices.DeleteFunc(strings.Split(string(buf), "\n\n"), func(s string) bool {
@@ -260,7 +261,6 @@ func wantNoLeak(t testing.TB) {
 		if len(stacks) == 0 {
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	t.Errorf("%d goroutines are left:\n%s", len(stacks), strings.Join(stacks, "\n\n"))
 }

@@ -205,15 +205,17 @@ func (c *Conn) readFrame() (http2.Frame, error) {
 	return f, c.process(f)
 }
 
+// process takes in what has come. That its acknowledgements find nobody is no fault: a server may have closed the connection behind what it
+// said, which is to be read all the same. Reading on tells the end.
 func (c *Conn) process(f http2.Frame) error {
 	switch f := f.(type) {
 	case *http2.SettingsFrame:
 		if !f.IsAck() {
-			return c.framer.WriteSettingsAck()
+			c.framer.WriteSettingsAck()
 		}
 	case *http2.PingFrame:
 		if !f.IsAck() {
-			return c.framer.WritePing(true, f.Data)
+			c.framer.WritePing(true, f.Data)
 		}
 	case *http2.UnknownFrame:
 		c.extensions = append(c.extensions, Extension{f.Type, f.Flags, f.StreamID, bytes.Clone(f.Payload()), c.frames - 1})
@@ -222,7 +224,7 @@ func (c *Conn) process(f http2.Frame) error {
 	case *http2.MetaHeadersFrame:
 		return c.headers(f)
 	case *http2.DataFrame:
-		return c.data(f)
+		c.data(f)
 	case *http2.RSTStreamFrame:
 		if s := c.streams[f.StreamID]; s != nil && !s.done {
 			code := f.ErrCode
@@ -254,16 +256,13 @@ func (c *Conn) headers(f *http2.MetaHeadersFrame) error {
 	return nil
 }
 
-func (c *Conn) data(f *http2.DataFrame) error {
+func (c *Conn) data(f *http2.DataFrame) {
 	if n := f.Length; n > 0 {
 		// The padding counts too (RFC 9113 section 6.9.1).
-		if err := c.framer.WriteWindowUpdate(0, n); err != nil {
-			return err
-		}
+		c.framer.WriteWindowUpdate(0, n)
 	}
 	if s := c.streams[f.StreamID]; s != nil {
 		s.response.Body = append(s.response.Body, f.Data()...)
 		s.done = f.StreamEnded()
 	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -14,7 +15,13 @@ import (
 	"github.com/usher-http/usher/internal/rawh2"
 )
 
-func connect(t *testing.T, h http.Handler) (*rawh2.Conn, *httptest.Server) {
+func connect(t *testing.T, h http.Handler) *rawh2.Conn {
+	t.Helper()
+	return over(t, dial(t, h))
+}
+
+// dial connects to a server of its own.
+func dial(t *testing.T, h http.Handler) net.Conn {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(h)
 	srv.Config.Protocols = new(http.Protocols)
@@ -25,16 +32,21 @@ func connect(t *testing.T, h http.Handler) (*rawh2.Conn, *httptest.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return nc
+}
+
+func over(t *testing.T, nc net.Conn) *rawh2.Conn {
+	t.Helper()
 	c, err := rawh2.New(nc)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	return c, srv
+	return c
 }
 
 func TestBodyAndFields(t *testing.T) {
-	c, _ := connect(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c := connect(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("X-Seen", r.Method+" "+r.Host+" "+r.URL.Path)
 		w.WriteHeader(http.StatusTeapot)
@@ -56,7 +68,7 @@ func TestBodyAndFields(t *testing.T) {
 // Responses that arrive in another order than they are asked for go to the right streams.
 func TestManyStreams(t *testing.T) {
 	first := make(chan struct{})
-	c, _ := connect(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c := connect(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/0" {
 			<-first
 		}
@@ -87,10 +99,38 @@ func TestManyStreams(t *testing.T) {
 	}
 }
 
+// A oneWay is a connection whose other end reads nothing more once it is shut, as one that is closed, and what it said before can be read.
+type oneWay struct {
+	net.Conn
+	shut bool
+}
+
+func (c *oneWay) Write(p []byte) (int, error) {
+	if c.shut {
+		return 0, syscall.EPIPE
+	}
+	return c.Conn.Write(p)
+}
+
+// A server may close the connection right behind its answer: that the client's acknowledgements find nobody is no fault of the answer.
+func TestServerThatReadsNoMore(t *testing.T) {
+	sent := strings.Repeat("0123456789", 4000)
+	nc := &oneWay{Conn: dial(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, sent) }))}
+	c := over(t, nc)
+	id, err := c.Send(rawh2.Get("http", "a.example", "/"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc.shut = true
+	if r, err := c.Receive(id); err != nil || r.Status != 200 || string(r.Body) != sent {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
 // RFC 9113 section 8.1.1: "Malformed requests or responses that are detected MUST be treated as a stream error
 // (Section 5.4.2) of type PROTOCOL_ERROR."
 func TestReset(t *testing.T) {
-	c, _ := connect(t, http.NotFoundHandler())
+	c := connect(t, http.NotFoundHandler())
 	r, err := c.Do(rawh2.Fields(":method", "GET", ":scheme", "gopher", ":authority", "a.example", ":path", "/"), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +144,7 @@ func TestReset(t *testing.T) {
 }
 
 func TestGoAway(t *testing.T) {
-	c, _ := connect(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	c := connect(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
 	}))
 	if c.GoneAway() != nil {

@@ -39,27 +39,31 @@ const (
 type Conn struct {
 	QUIC *quic.Conn
 
+	arrivals *arrivals
 	goAway   chan struct{} // closed by the first GOAWAY
+	ended    chan struct{} // closed when nothing more of the server's control stream can be read
 	mu       sync.Mutex
 	goAwayID uint64
 }
 
 // Dial makes a connection to a UDP address. The ALPN protocol is h3 unless config names others. quicConfig may be nil.
 func Dial(ctx context.Context, addr string, config *tls.Config, quicConfig *quic.Config) (*Conn, error) {
-	qc, err := quic.DialAddr(ctx, addr, withH3(config), quicConfig)
+	a := newArrivals()
+	qc, err := quic.DialAddr(ctx, addr, withH3(config), a.trace(quicConfig))
 	if err != nil {
 		return nil, err
 	}
-	return Open(qc)
+	return open(qc, a)
 }
 
 // DialEarly is Dial that returns before the handshake is complete, where config has a session that allows for early data.
 func DialEarly(ctx context.Context, addr string, config *tls.Config, quicConfig *quic.Config) (*Conn, error) {
-	qc, err := quic.DialAddrEarly(ctx, addr, withH3(config), quicConfig)
+	a := newArrivals()
+	qc, err := quic.DialAddrEarly(ctx, addr, withH3(config), a.trace(quicConfig))
 	if err != nil {
 		return nil, err
 	}
-	return Open(qc)
+	return open(qc, a)
 }
 
 func withH3(config *tls.Config) *tls.Config {
@@ -71,8 +75,10 @@ func withH3(config *tls.Config) *tls.Config {
 }
 
 // Open sends the SETTINGS frame on a QUIC connection and reads the server's control stream from then on.
-func Open(qc *quic.Conn) (*Conn, error) {
-	c := &Conn{QUIC: qc, goAway: make(chan struct{})}
+func Open(qc *quic.Conn) (*Conn, error) { return open(qc, newArrivals()) }
+
+func open(qc *quic.Conn, a *arrivals) (*Conn, error) {
+	c := &Conn{QUIC: qc, arrivals: a, goAway: make(chan struct{}), ended: make(chan struct{})}
 	control, err := qc.OpenUniStream()
 	if err != nil {
 		return nil, err
@@ -85,12 +91,21 @@ func Open(qc *quic.Conn) (*Conn, error) {
 }
 
 func (c *Conn) acceptStreams() {
+	var readers sync.WaitGroup
+	defer func() {
+		readers.Wait()
+		close(c.ended)
+	}()
 	for {
 		stream, err := c.QUIC.AcceptUniStream(context.Background())
 		if err != nil {
 			return
 		}
-		go c.readStream(stream)
+		readers.Go(func() {
+			counted, done := c.arrivals.from(stream.StreamID(), stream)
+			defer done()
+			c.readStream(counted)
+		})
 	}
 }
 
@@ -124,6 +139,9 @@ func (c *Conn) readStream(stream io.Reader) {
 
 // GoAway is closed when the server has sent GOAWAY.
 func (c *Conn) GoAway() <-chan struct{} { return c.goAway }
+
+// Ended is closed when the connection has ended and all that the server said about it before was read: GoAway is closed by then or never.
+func (c *Conn) Ended() <-chan struct{} { return c.ended }
 
 // GoAwayID is the stream ID of the last GOAWAY.
 func (c *Conn) GoAwayID() uint64 {

@@ -69,8 +69,9 @@ func (c *Conn) Do(ctx context.Context, fields []Field, body string) (*Response, 
 
 // A Stream is a request stream.
 type Stream struct {
-	QUIC *quic.Stream
-	stop func() bool
+	QUIC     *quic.Stream
+	stop     func() bool
+	arrivals *arrivals
 }
 
 // Stream opens a request stream. It is reset when ctx ends.
@@ -83,7 +84,7 @@ func (c *Conn) Stream(ctx context.Context) (*Stream, error) {
 		qs.CancelRead(RequestCancelled)
 		qs.CancelWrite(RequestCancelled)
 	})
-	return &Stream{qs, stop}, nil
+	return &Stream{qs, stop, c.arrivals}, nil
 }
 
 // Headers sends a HEADERS frame.
@@ -122,7 +123,9 @@ func (s *Stream) End() error { return s.QUIC.Close() }
 // Response reads the response to its end.
 func (s *Stream) Response() (*Response, error) {
 	defer s.stop()
-	r := bufio.NewReader(s.QUIC)
+	counted, done := s.arrivals.from(s.QUIC.StreamID(), s.QUIC)
+	defer done()
+	r := bufio.NewReader(counted)
 	res := new(Response)
 	for {
 		kind, payload, err := readFrame(r)
