@@ -107,15 +107,18 @@ func TestLogFileIsOpenedAnew(t *testing.T) {
 		}
 		return string(data)
 	}
-	if !strings.Contains(read("usher.log"), `"status":200`) {
-		t.Errorf("log %q", read("usher.log"))
+	logged := func(status string) {
+		t.Helper()
+		eventually(t, "a line with status "+status, func() bool { return strings.Contains(read("usher.log"), `"status":`+status) })
 	}
+	logged("200")
 	mustRename(t, f.dir+"/log/usher.log", f.dir+"/log/old.log")
 	if err := g.Reload(f.load(t, text)); err != nil {
 		t.Fatal(err)
 	}
 	r.client(t, "h1", "tls", "a.test.example").get(t, "own.test.example", "/").want(t, 421, "")
-	if !strings.Contains(read("usher.log"), `"status":421`) || strings.Contains(read("old.log"), `"status":421`) {
-		t.Errorf("log %q, old %q", read("usher.log"), read("old.log"))
+	logged("421")
+	if old := read("old.log"); strings.Contains(old, `"status":421`) {
+		t.Errorf("old log %q", old)
 	}
 }

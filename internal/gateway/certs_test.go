@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/usher-http/usher/internal/localca"
+	"github.com/usher-http/usher/internal/testenv"
 )
 
 // A clock that tests set.
@@ -98,7 +99,7 @@ func TestLocalCertificatesOutliveARestart(t *testing.T) {
 func TestBrokenLocalCALeavesNothingBound(t *testing.T) {
 	f := newFolder(t)
 	f.write(t, "state/ca/root.key", "garbage")
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
+	probe, err := net.Listen("tcp", testenv.LoopbackAny(t))
 	if err != nil {
 		t.Fatal(err)
 	}

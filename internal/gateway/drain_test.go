@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/usher-http/usher/internal/testenv"
 )
 
 // slow is an upstream that tells when it is asked, and answers when it is let.
@@ -31,7 +33,8 @@ func TestShutdownAnswersWhatWasAsked(t *testing.T) {
 	for _, proto := range protocols {
 		t.Run(proto, func(t *testing.T) {
 			text, asked, let := slow(t)
-			r := newFolder(t).start(t, text)
+			// Its ports are taken again at the end, by nobody else.
+			r := newFolder(t).start(t, strings.ReplaceAll(text, "127.0.0.1:0", testenv.LoopbackAny(t)))
 			c := r.client(t, proto, "tls", "a.test.example")
 			addr := r.addr(t, "tls")
 			got := make(chan answer, 3)

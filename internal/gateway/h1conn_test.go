@@ -342,9 +342,10 @@ func TestH1SendsWhileItWaits(t *testing.T) {
 
 // A client that goes while its request is with the upstream cancels it, even where it has sent another request before.
 func TestH1GoesWhileItWaits(t *testing.T) {
-	gone := make(chan struct{}, 1)
+	asked, gone := make(chan struct{}, 1), make(chan struct{}, 1)
 	up := newUpstreamServer(t, func(_ http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
+		asked <- struct{}{}
 		<-r.Context().Done()
 		gone <- struct{}{}
 	})
@@ -352,7 +353,7 @@ func TestH1GoesWhileItWaits(t *testing.T) {
 	for _, text := range []string{"GET / HTTP/1.1\r\nHOST\r\nGET / HTTP/1.1\r\nHOST\r\n", "POST / HTTP/1.1\r\nHOSTTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"} {
 		c := r.wire1(t)
 		c.say("%s", text)
-		time.Sleep(lookAfter / 2)
+		wait(t, "the request", asked)
 		c.Close()
 		wait(t, "the end of the upstream's request", gone)
 	}

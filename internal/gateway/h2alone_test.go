@@ -129,8 +129,13 @@ func TestH2AloneTakesLong(t *testing.T) {
 func TestH2AloneIsLarge(t *testing.T) {
 	d := drive(t, mixed(newGate(t).URL))
 	c := d.wire(t)
-	c.warm("/quick")
 	hc := d.conn(t)
+	eventually(t, "the reader has run a request", func() bool {
+		c.warm("/quick")
+		hc.mu.Lock()
+		defer hc.mu.Unlock()
+		return hc.watch != nil
+	})
 	hc.mu.Lock()
 	hc.watch.Stop()
 	hc.armed = true // as if it were about to fire

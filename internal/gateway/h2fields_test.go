@@ -66,7 +66,7 @@ func TestH2TrailersToTheUpstream(t *testing.T) {
 		err      error
 		trailers http.Header
 	}
-	seen := make(chan content, 1)
+	seen := make(chan content, 10) // nobody waits for those of requests that were broken off
 	up := newUpstreamServer(t, func(_ http.ResponseWriter, r *http.Request) {
 		text, err := io.ReadAll(r.Body)
 		seen <- content{string(text), err, r.Trailer}

@@ -76,6 +76,7 @@ func TestH2ShutdownWithoutAnAnswer(t *testing.T) {
 	deaf.until("the header section", func() bool { h := deaf.streams[unread]; return h != nil && h.status == "200" })
 	done := d.shut()
 	idle.wantEnd(http2.ErrCodeNo)
+	busy.until("GOAWAY with the last stream", func() bool { return len(busy.goAways) == 2 }) // they are told one after the other
 	late := busy.get("/quick")
 	busy.wantReset(late, http2.ErrCodeRefusedStream)
 	deaf.out.WriteWindowUpdate(unread, 1000)

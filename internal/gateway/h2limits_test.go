@@ -62,7 +62,11 @@ func TestH2AnswerThatIsNotTaken(t *testing.T) {
 		}
 		wait(t, "the end of the upstream's answer", gone)
 		d.log.wait(t, "msg", "request", "path", "/endless", "aborted", "true")
-		c.want(c.get("/quick"), "200", "/quick")
+		quick := c.get("/quick")
+		if !c.ends(quick) {
+			return false // idle since the last one
+		}
+		c.want(quick, "200", "/quick")
 		return true
 	})
 }
@@ -222,15 +226,21 @@ func TestH2IdleConnectionLosesNothing(t *testing.T) {
 
 // A stream that was answered, and that the client does not end, keeps no connection.
 func TestH2IdleConnectionWithAStream(t *testing.T) {
-	d := drive(t, mixed("http://"+deadAddress(t))+"timeouts: {idle: 100ms}\n")
-	c := d.wire(t)
-	id := c.ask(false, "POST", "/fixed")
-	c.flush()
-	c.want(id, "200", "fixed\n")
-	if last := c.wantEnd(http2.ErrCodeNo).LastStreamID; last != id {
-		t.Errorf("the last stream is %d, want %d", last, id)
-	}
-	d.wantNothingLeft(t)
+	patiently(t, 100*time.Millisecond, func(t *testing.T, idle time.Duration) bool {
+		d := drive(t, mixed("http://"+deadAddress(t))+fmt.Sprintf("timeouts: {idle: %v}\n", idle))
+		c := d.wire(t)
+		id := c.ask(false, "POST", "/fixed")
+		c.flush()
+		if !c.ends(id) {
+			return false // idle before the request came
+		}
+		c.want(id, "200", "fixed\n")
+		if last := c.wantEnd(http2.ErrCodeNo).LastStreamID; last != id {
+			t.Errorf("the last stream is %d, want %d", last, id)
+		}
+		d.wantNothingLeft(t)
+		return true
+	})
 }
 
 // A client that vanished without a word does not answer a PING; one that waits for its answer does.

@@ -194,14 +194,17 @@ func TestH2EarlyAnswer(t *testing.T) {
 			c.data(id, false, []byte(big[:16_000]))
 		}
 		c.wantReset(id, http2.ErrCodeNo)
-		end, reset := -1, slices.Index(c.order, fmt.Sprintf("RST_STREAM %d", id))
-		for i, frame := range c.order {
+		c.mu.Lock()
+		order := slices.Clone(c.order) // more may come
+		c.mu.Unlock()
+		end, reset := -1, slices.Index(order, fmt.Sprintf("RST_STREAM %d", id))
+		for i, frame := range order {
 			if frame == fmt.Sprintf("DATA %d", id) {
 				end = i
 			}
 		}
 		if end > reset {
-			t.Errorf("%q: the answer ends after the reset: %v", fields, c.order)
+			t.Errorf("%q: the answer ends after the reset: %v", fields, order)
 		}
 		// The rest of what was on its way is thrown away, and does not use the connection's window up.
 		c.data(id, true, []byte(big[:100]))

@@ -31,6 +31,7 @@ type metrics struct {
 	reloads         *prometheus.CounterVec
 	lastReload      prometheus.Gauge
 	notAfter        *prometheus.GaugeVec
+	certified       map[string]bool // the sites in notAfter
 	logLost         prometheus.Counter
 }
 
@@ -118,13 +119,20 @@ func (m *metrics) reloaded(err error) {
 	m.reloads.WithLabelValues(result).Inc()
 }
 
-// certificates shows the ends of the certificates that are served now.
+// certificates shows the ends of the certificates that are served now. What stays is there all the time: whoever looks meanwhile must not
+// miss it. Calls come one at a time.
 func (m *metrics) certificates(sites []usher.Site) {
-	m.notAfter.Reset()
+	gone := m.certified
+	m.certified = map[string]bool{}
 	for i := range sites {
 		if end := firstEnd(sites[i].Certificates); !end.IsZero() {
 			m.notAfter.WithLabelValues(sites[i].Name).Set(float64(end.Unix()))
+			m.certified[sites[i].Name] = true
+			delete(gone, sites[i].Name)
 		}
+	}
+	for name := range gone {
+		m.notAfter.DeleteLabelValues(name)
 	}
 }
 

@@ -1,10 +1,15 @@
 package gateway
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/usher-http/usher"
 	"github.com/usher-http/usher/authority"
 )
 
@@ -84,6 +89,38 @@ func TestSeriesConcurrently(t *testing.T) {
 	r := &running{Gateway: &Gateway{metrics: m}}
 	r.wantMetric(t, 8, "usher_requests_total", "status=200", "proto=h2")
 	r.wantMetric(t, 8*600, "usher_request_duration_seconds", "proto=h2")
+}
+
+// Whoever looks while a reload or a renewal puts certificates in place finds the old ones or the new ones: monitoring takes a series that is
+// not there for a site that is gone.
+func TestCertificatesDoNotVanish(t *testing.T) {
+	m := newMetrics("")
+	site := func(name string, end int64) usher.Site {
+		return usher.Site{Name: name, Certificates: []tls.Certificate{{Leaf: &x509.Certificate{NotAfter: time.Unix(end, 0)}}}}
+	}
+	stays, goes := site("stays", 100), site("goes", 200)
+	m.certificates([]usher.Site{stays, goes})
+	var group sync.WaitGroup
+	group.Go(func() {
+		for range 20_000 {
+			m.certificates([]usher.Site{stays, goes})
+		}
+	})
+	for range 2_000 {
+		shown := make(chan prometheus.Metric, 3)
+		m.notAfter.Collect(shown)
+		if len(shown) != 2 {
+			t.Errorf("%d certificates are shown, want 2", len(shown))
+			break
+		}
+	}
+	group.Wait()
+	m.certificates([]usher.Site{stays})
+	r := &running{Gateway: &Gateway{metrics: m}}
+	r.wantMetric(t, 100, "usher_certificate_not_after_seconds", "site=stays")
+	if n := m.series(t, "usher_certificate_not_after_seconds"); n != 1 {
+		t.Errorf("%d certificates are shown when a site is gone, want 1", n)
+	}
 }
 
 func TestMetricsAllocateNothing(t *testing.T) {
