@@ -187,7 +187,7 @@ func freePort(t *testing.T) string {
 // probe runs usher probe with all names and returns its report and exit code.
 func (s *server) probe(t *testing.T, more ...string) (*probe.Report, int) {
 	t.Helper()
-	args := []string{"probe", "--json", "--ca", "ca.pem", "--connect", "::127.0.0.1:", "--target-rate", "0", "--concurrency", "4"}
+	args := []string{"probe", "--json", "--ca", "ca.pem", "--connect", "::127.0.0.1:", "--timeout", "1m", "--target-rate", "0", "--concurrency", "4"}
 	for _, name := range names {
 		args = append(args, name+":"+s.port)
 	}
