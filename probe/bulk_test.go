@@ -53,7 +53,7 @@ func hostNames(n int) iter.Seq2[string, error] {
 
 func bulkOptions(port uint16, parallel int) Options {
 	return Options{Connect: []ConnectTo{{ToHost: "127.0.0.1", ToPort: fmt.Sprint(port)}}, TargetRate: -1, Concurrency: parallel, Parallel: parallel,
-		Resolve: func(context.Context, string) ([]netip.Addr, error) {
+		Limits: unhurried, Resolve: func(context.Context, string) ([]netip.Addr, error) {
 			return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
 		}}
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/usher-http/usher/internal/testca"
 	"github.com/usher-http/usher/probe/wire"
@@ -297,7 +296,7 @@ func surveyed(t *testing.T, port string) []*Host {
 		t.Fatal(err)
 	}
 	hosts, err := Survey(t.Context(), []Target{target}, Options{Protocols: []wire.Protocol{wire.H1}, TargetRate: -1, Resolve: loopback,
-		Limits: wire.Limits{Connect: 30 * time.Second, Answer: 30 * time.Second}})
+		Limits: unhurried})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -70,7 +69,7 @@ func originServer(t *testing.T, payload func(port string) []byte, flags http2.Fl
 		targets = append(targets, target)
 	}
 	return targets, Options{Protocols: []wire.Protocol{wire.H2}, TargetRate: -1, Resolve: loopback, Roots: ca.Pool(),
-		Limits: wire.Limits{Connect: 30 * time.Second, Answer: 30 * time.Second}}
+		Limits: unhurried}
 }
 
 // entries is the payload of an ORIGIN frame, RFC 8336 section 2.1, with the port behind each origin.

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/quic-go/quic-go/http3"
 
@@ -75,7 +74,7 @@ func TestLiveResumption(t *testing.T) {
 				me := clients.Client(t, "me")
 				for _, certificate := range []*tls.Certificate{nil, &me} {
 					r, err := Probe(t.Context(), targets, Options{Protocols: []wire.Protocol{test.proto}, TargetRate: -1, Resolve: loopback, Certificate: certificate,
-						Limits: wire.Limits{Connect: 30 * time.Second, Answer: 30 * time.Second}})
+						Limits: unhurried})
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -127,7 +127,7 @@ func (d *door) open(t *testing.T) ([]Target, Options) {
 		targets = append(targets, target)
 	}
 	return targets, Options{Protocols: []wire.Protocol{wire.H1, wire.H2}, TargetRate: -1, Parallel: 1, Resolve: loopback, Roots: ca.Pool(),
-		Limits: wire.Limits{Connect: 30 * time.Second, Answer: 30 * time.Second}}
+		Limits: unhurried}
 }
 
 // A leaving listener is closed after so many connections.

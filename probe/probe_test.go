@@ -45,6 +45,9 @@ func loopback(context.Context, string) ([]netip.Addr, error) {
 	return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
 }
 
+// unhurried is for what no limit of time is to end.
+var unhurried = wire.Limits{Connect: 30 * time.Second, Answer: 30 * time.Second}
+
 // Among servers that do everything wrong, those that work are probed, and nothing stalls or crashes.
 func TestHostileServers(t *testing.T) {
 	config := &tls.Config{Certificates: []tls.Certificate{testca.New(t).Server(t, "*.test")}, NextProtos: []string{"h2", "http/1.1"}}
@@ -157,7 +160,7 @@ func TestManners(t *testing.T) {
 	go srv.ServeTLS(l, "", "")
 	t.Cleanup(func() { srv.Close() })
 	const rate = 200
-	o := Options{Protocols: []wire.Protocol{wire.H1}, TargetRate: rate, Resolve: loopback, UserAgent: "test", Path: "/x"}
+	o := Options{Protocols: []wire.Protocol{wire.H1}, TargetRate: rate, Resolve: loopback, UserAgent: "test", Path: "/x", Limits: unhurried}
 	var targets []Target
 	for _, name := range []string{"a.test", "b.test"} {
 		target, err := ParseTarget(fmt.Sprintf("%s:%d", name, l.Addr().(*net.TCPAddr).Port))
@@ -215,7 +218,7 @@ func TestFromCert(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Probe(t.Context(), []Target{target}, Options{FromCert: true, Protocols: []wire.Protocol{wire.H2}, TargetRate: -1, Resolve: loopback})
+	r, err := Probe(t.Context(), []Target{target}, Options{FromCert: true, Protocols: []wire.Protocol{wire.H2}, TargetRate: -1, Resolve: loopback, Limits: unhurried})
 	if err != nil || len(r.Hosts) != 2 || r.Hosts[1].Name != fmt.Sprintf("b.test:%d", port) || len(r.Pairs) != 2 {
 		t.Errorf("%v, %+v", err, r.Hosts)
 	}

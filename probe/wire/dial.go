@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 )
 
@@ -49,7 +50,7 @@ type Ticket struct{ state *tls.ClientSessionState }
 // shelf is a session cache for one connection: it knows one session to resume and keeps the last one that came.
 type shelf struct {
 	resume *Ticket
-	last   *Ticket
+	last   atomic.Pointer[Ticket] // over HTTP/3 it may come at any time, on a goroutine of quic-go
 }
 
 func (s *shelf) Get(string) (*tls.ClientSessionState, bool) {
@@ -61,7 +62,7 @@ func (s *shelf) Get(string) (*tls.ClientSessionState, bool) {
 
 func (s *shelf) Put(_ string, state *tls.ClientSessionState) {
 	if state != nil {
-		s.last = &Ticket{state}
+		s.last.Store(&Ticket{state})
 	}
 }
 
@@ -175,7 +176,7 @@ func (c *Conn) learn(state tls.ConnectionState) {
 }
 
 // Ticket returns the last session that the server gave, nil if it gave none. Under TLS 1.3 it comes with the first answers.
-func (c *Conn) Ticket() *Ticket { return c.shelf.last }
+func (c *Conn) Ticket() *Ticket { return c.shelf.last.Load() }
 
 // Usable reports whether a further request can be sent.
 func (c *Conn) Usable() bool { return !c.dead }

@@ -14,14 +14,13 @@ import (
 func (c *Conn) doH1(r *Request) Answer {
 	if err := c.writeH1(r); err != nil {
 		// The server may have answered, or said why it does not, before it closed: look.
-		if a, ok := c.readH1(r); ok {
+		if a := c.readH1(r); a.Failure != Closed || a.Status != 0 {
 			a.Closed = true
 			return a
 		}
 		return failed(err)
 	}
-	a, _ := c.readH1(r)
-	return a
+	return c.readH1(r)
 }
 
 func (c *Conn) writeH1(r *Request) error {
@@ -43,17 +42,17 @@ func (c *Conn) writeH1(r *Request) error {
 // errHeader: the header section is longer than the limit.
 var errHeader = errors.New("the header section is too long")
 
-func (c *Conn) readH1(r *Request) (Answer, bool) {
+func (c *Conn) readH1(r *Request) Answer {
 	for range maxInterim {
 		a, done, err := c.readH1Response(r)
 		if err != nil {
-			return failed(err), false
+			return failed(err)
 		}
 		if done {
-			return a, true
+			return a
 		}
 	}
-	return failed(errFlood), false
+	return failed(errFlood)
 }
 
 func (c *Conn) readH1Response(r *Request) (a Answer, done bool, err error) {

@@ -23,6 +23,7 @@ type h2 struct {
 	began   bool
 	goAway  *http2.ErrCode
 	last    uint32 // the last stream that the server serves, where goAway is set
+	deaf    bool   // the server takes no more
 	origins [][]byte
 	ignored int
 }
@@ -68,7 +69,7 @@ func (h *h2) do(r *Request) Answer {
 func (h *h2) lastWords(id uint32) (Answer, bool) {
 	a := h.receive(id)
 	a.Closed = true
-	return a, a.Failure != Closed
+	return a, a.Failure != Closed || a.Status != 0
 }
 
 func (h *h2) send(r *Request) (uint32, error) {
@@ -104,7 +105,7 @@ func (h *h2) receive(id uint32) Answer {
 	for range maxFrames {
 		if x.done {
 			x.g.fill(&x.a)
-			x.a.Closed = x.a.Closed || h.goAway != nil
+			x.a.Closed = x.a.Closed || h.goAway != nil || h.deaf
 			if x.a.Status == 0 && x.a.Failure == "" {
 				x.a = failed(errors.New("an answer without a status"))
 			}
@@ -148,11 +149,11 @@ func (h *h2) step(x *exchange) error {
 	switch f := f.(type) {
 	case *http2.SettingsFrame:
 		if !f.IsAck() {
-			return h.write(h.framer.WriteSettingsAck())
+			h.write(h.framer.WriteSettingsAck())
 		}
 	case *http2.PingFrame:
 		if !f.IsAck() {
-			return h.write(h.framer.WritePing(true, f.Data))
+			h.write(h.framer.WritePing(true, f.Data))
 		}
 	case *http2.UnknownFrame:
 		h.unknown(f)
@@ -162,7 +163,7 @@ func (h *h2) step(x *exchange) error {
 	case *http2.MetaHeadersFrame:
 		return x.headers(f)
 	case *http2.DataFrame:
-		return h.data(x, f)
+		h.data(x, f)
 	case *http2.RSTStreamFrame:
 		if f.StreamID == x.id {
 			x.reset(f.ErrCode)
@@ -171,11 +172,13 @@ func (h *h2) step(x *exchange) error {
 	return nil
 }
 
-func (h *h2) write(err error) error {
-	if err != nil {
-		return err
+// write sends what a call has put into the buffer, or was not able to. A server that closes at once behind its answer resets what is written
+// then, and the answer is still there: what has become of it, only reading says.
+func (h *h2) write(err error) {
+	if err == nil {
+		err = h.conn.w.Flush()
 	}
-	return h.conn.w.Flush()
+	h.deaf = h.deaf || err != nil
 }
 
 func (h *h2) unknown(f *http2.UnknownFrame) {
@@ -216,24 +219,21 @@ func (x *exchange) headers(f *http2.MetaHeadersFrame) error {
 	return nil
 }
 
-func (h *h2) data(x *exchange, f *http2.DataFrame) error {
+func (h *h2) data(x *exchange, f *http2.DataFrame) {
 	if n := f.Length; n > 0 {
 		// The padding counts too (RFC 9113 section 6.9.1). The stream's window is not refilled: it is the limit.
-		if err := h.write(h.framer.WriteWindowUpdate(0, n)); err != nil {
-			return err
-		}
+		h.write(h.framer.WriteWindowUpdate(0, n))
 	}
 	if f.StreamID != x.id {
-		return nil
+		return
 	}
 	x.done = f.StreamEnded()
 	if !x.g.add(f.Data()) {
 		x.a.Truncated, x.done = true, true
 		if !f.StreamEnded() {
-			return h.write(h.framer.WriteRSTStream(x.id, http2.ErrCodeCancel))
+			h.write(h.framer.WriteRSTStream(x.id, http2.ErrCodeCancel))
 		}
 	}
-	return nil
 }
 
 // reset ends the exchange. A reset with NO_ERROR after a whole answer never comes here: the answer had ended.

@@ -32,7 +32,9 @@ const (
 
 // h3 is the client's side of an HTTP/3 connection. The control stream is read by a goroutine of its own, which ends with the connection.
 type h3 struct {
-	quic *quic.Conn
+	quic  *quic.Conn
+	begun func()        // what came with the first frame of the server's control stream is read, or there is none
+	began chan struct{} // closed by it
 
 	mu      sync.Mutex
 	goAway  bool
@@ -51,7 +53,7 @@ func (c *Conn) openQUIC(ctx context.Context) error {
 	}
 	state := qc.ConnectionState()
 	c.learn(state.TLS)
-	c.h3 = &h3{quic: qc}
+	c.h3 = newH3(qc)
 	control, err := qc.OpenUniStream()
 	if err == nil {
 		_, err = control.Write([]byte{controlStream, frameSettings, 0})
@@ -64,6 +66,12 @@ func (c *Conn) openQUIC(ctx context.Context) error {
 	return nil
 }
 
+func newH3(qc *quic.Conn) *h3 {
+	h := &h3{quic: qc, began: make(chan struct{})}
+	h.begun = sync.OnceFunc(func() { close(h.began) })
+	return h
+}
+
 func (h *h3) close() { h.quic.CloseWithError(h3NoError, "") }
 
 // maxUni is how many streams of its own a server may open before the others are left alone.
@@ -73,6 +81,7 @@ func (h *h3) accept() {
 	for range maxUni {
 		s, err := h.quic.AcceptUniStream(context.Background())
 		if err != nil {
+			h.begun()
 			return
 		}
 		go h.readUni(s)
@@ -87,12 +96,16 @@ func (h *h3) readUni(s *quic.ReceiveStream) {
 		s.CancelRead(h3NoError)
 		return
 	}
+	defer h.begun()
 	for range maxFrames {
 		kind, payload, err := readFrame(r, originframe.MaxPayload)
 		if err != nil {
 			return
 		}
 		h.control(kind, payload)
+		if r.Buffered() == 0 {
+			h.begun()
+		}
 	}
 }
 
@@ -109,7 +122,15 @@ func (h *h3) control(kind uint64, payload []byte) {
 	}
 }
 
+// controlPatience is how long the server's control stream is waited for. Servers have to open it at once (RFC 9114 section 6.2.1), but streams are
+// read side by side, and an answer may be read before it.
+const controlPatience = time.Second
+
 func (h *h3) origins() ([][]byte, int) {
+	select {
+	case <-h.began:
+	case <-time.After(controlPatience):
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.payload, h.ignored

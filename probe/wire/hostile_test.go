@@ -37,6 +37,13 @@ func limitsFor(want wire.Failure) wire.Limits {
 	return unhurried
 }
 
+// answersFor are limits for an answer: its handshake has all the time in any case.
+func answersFor(want wire.Failure) wire.Limits {
+	l := limitsFor(want)
+	l.Connect = patience
+	return l
+}
+
 // listen serves each connection with f, and closes it then.
 func listen(t *testing.T, f func(net.Conn)) netip.AddrPort {
 	t.Helper()
@@ -218,7 +225,7 @@ func TestHostileH1(t *testing.T) {
 				test.server(c)
 			})
 			within(t, func() {
-				c := open(t, wire.Dial{Address: address, Protocol: wire.H1, Limits: limitsFor(test.want)})
+				c := open(t, wire.Dial{Address: address, Protocol: wire.H1, Limits: answersFor(test.want)})
 				a := c.Do(t.Context(), &wire.Request{Authority: "a.test"})
 				check(t, c, &a, test.want, test.status)
 			})
@@ -339,7 +346,7 @@ func TestHostileH2(t *testing.T) {
 				<-drained // the client has closed
 			})
 			within(t, func() {
-				c := open(t, wire.Dial{Address: address, Protocol: wire.H2, Limits: limitsFor(test.want)})
+				c := open(t, wire.Dial{Address: address, Protocol: wire.H2, Limits: answersFor(test.want)})
 				a := c.Do(t.Context(), &wire.Request{Authority: "a.test"})
 				check(t, c, &a, test.want, test.status)
 			})

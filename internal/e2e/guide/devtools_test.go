@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long the browser may take for one thing. Nothing takes that long when all is well.
-const patience = 30 * time.Second
+const patience = 100 * time.Second
 
 // A browser is a Chromium that hears commands of the DevTools protocol: JSON objects with a zero byte behind each, on its
 // file descriptors 3 and 4.
@@ -51,7 +51,7 @@ func newBrowser(t testing.TB) *browser {
 	in, replies := pipe(t)
 	cmd := exec.Command(program, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage", "--no-proxy-server",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-breakpad", "--disable-extensions",
-		"--disable-default-apps", "--password-store=basic", "--hide-scrollbars", "--force-color-profile=srgb", "--font-render-hinting=none",
+		"--disable-default-apps", "--password-store=basic", "--hide-scrollbars", "--allow-pre-commit-input", "--force-color-profile=srgb", "--font-render-hinting=none",
 		"--remote-debugging-pipe", "--user-data-dir="+filepath.Join(home, "data"), "about:blank")
 	cmd.Env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "TMPDIR=" + home, "LANG=C.UTF-8"}
 	cmd.Dir = home
@@ -189,13 +189,14 @@ func (b *browser) newPage(v view) *page {
 	b.call("", "Target.createTarget", map[string]any{"url": "about:blank"}, &target)
 	var session struct{ SessionID string }
 	b.call("", "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &session)
-	p := &page{browser: b, target: target.TargetID, session: session.SessionID, loaded: make(chan struct{}, 16)}
+	p := &page{browser: b, target: target.TargetID, session: session.SessionID, loaded: make(chan string, 64)}
 	b.mu.Lock()
 	b.pages[p.session] = p
 	b.mu.Unlock()
 	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
 		p.call(domain+".enable", nil, nil)
 	}
+	p.call("Page.setLifecycleEventsEnabled", map[string]any{"enabled": true}, nil)
 	p.call("Network.setCacheDisabled", map[string]any{"cacheDisabled": true}, nil)
 	p.look(v)
 	return p

@@ -29,7 +29,8 @@ var (
 type page struct {
 	*browser
 	target, session string
-	loaded          chan struct{}
+	loaded          chan string // the loads that have ended, by the browser's names for them
+	at              string      // the load that was waited for last
 
 	mu       sync.Mutex
 	trouble  []string // console errors, exceptions, violations of the policy
@@ -46,9 +47,13 @@ func (p *page) event(a answer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch a.Method {
-	case "Page.loadEventFired":
+	case "Page.lifecycleEvent":
+		var e struct{ Name, LoaderID string }
+		if json.Unmarshal(a.Params, &e) != nil || e.Name != "load" {
+			return
+		}
 		select {
-		case p.loaded <- struct{}{}:
+		case p.loaded <- e.LoaderID:
 		default:
 		}
 	case "Runtime.exceptionThrown":
@@ -105,12 +110,13 @@ func (p *page) look(v view) {
 func (p *page) open(url string) {
 	p.t.Helper()
 	p.drain()
-	var result struct{ ErrorText string }
+	var result struct{ ErrorText, LoaderID string }
 	p.call("Page.navigate", map[string]any{"url": url}, &result)
 	if result.ErrorText != "" {
 		p.t.Fatalf("%s: %s", url, result.ErrorText)
 	}
-	p.wait(url)
+	// What was there before may have ended its load meanwhile.
+	p.waitFor(url, func(load string) bool { return load == result.LoaderID })
 }
 
 func (p *page) drain() {
@@ -123,13 +129,24 @@ func (p *page) drain() {
 	}
 }
 
-// wait waits for the load that is under way.
+// wait waits for the load of another page than the one that was waited for last.
 func (p *page) wait(what string) {
 	p.t.Helper()
-	select {
-	case <-p.loaded:
-	case <-time.After(patience):
-		p.t.Fatalf("%s: not loaded within %v", what, patience)
+	p.waitFor(what, func(load string) bool { return load != p.at })
+}
+
+func (p *page) waitFor(what string, wanted func(load string) bool) {
+	p.t.Helper()
+	for deadline := time.After(patience); ; {
+		select {
+		case load := <-p.loaded:
+			if wanted(load) {
+				p.at = load
+				return
+			}
+		case <-deadline:
+			p.t.Fatalf("%s: not loaded within %v", what, patience)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -115,23 +116,29 @@ const patience = 20 * time.Second
 // may be somebody else's a moment later, so there are several tries.
 func (c *cast) launch(t *testing.T, make func(port string) *exec.Cmd) *server {
 	t.Helper()
-	var out bytes.Buffer
 	for range 5 {
 		s := &server{c, freePort(t)}
 		cmd := make(s.port)
-		out.Reset()
+		var out bytes.Buffer
 		cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = c.dir, &out, &out, 5*time.Second
 		if s.runs(t, cmd) {
 			return s
 		}
-		t.Logf("%s ended: %s", cmd.Path, out.String())
+		t.Logf("%s does not serve (%s): %s", cmd.Path, cmd.ProcessState, out.String())
 	}
 	t.Fatal("it does not start")
 	return nil
 }
 
+// runs starts a program and reports whether it serves; if not, it has ended.
 func (s *server) runs(t *testing.T, cmd *exec.Cmd) bool {
 	t.Helper()
+	pem, err := os.ReadFile(filepath.Join(s.dir, "ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := &tls.Config{RootCAs: x509.NewCertPool(), ServerName: s.first}
+	config.RootCAs.AppendCertsFromPEM(pem)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -150,8 +157,8 @@ func (s *server) runs(t *testing.T, cmd *exec.Cmd) bool {
 		}
 	})
 	for began := time.Now(); time.Since(began) < patience; time.Sleep(20 * time.Millisecond) {
-		// It listens before it is ready.
-		if c, err := tls.Dial("tcp", "127.0.0.1:"+s.port, &tls.Config{InsecureSkipVerify: true, ServerName: s.first}); err == nil {
+		// It listens before it is ready, and where somebody else got the port, that one has no certificate of ours.
+		if c, err := tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", "127.0.0.1:"+s.port, config); err == nil {
 			c.Close()
 			return true
 		}
@@ -161,6 +168,8 @@ func (s *server) runs(t *testing.T, cmd *exec.Cmd) bool {
 		default:
 		}
 	}
+	cmd.Process.Kill()
+	<-exited
 	return false
 }
 
@@ -178,7 +187,7 @@ func freePort(t *testing.T) string {
 // probe runs usher probe with all names and returns its report and exit code.
 func (s *server) probe(t *testing.T, more ...string) (*probe.Report, int) {
 	t.Helper()
-	args := []string{"probe", "--json", "--ca", "ca.pem", "--connect", "::127.0.0.1:", "--target-rate", "0", "--concurrency", "4"}
+	args := []string{"probe", "--json", "--ca", "ca.pem", "--connect", "::127.0.0.1:", "--timeout", "1m", "--target-rate", "0", "--concurrency", "4"}
 	for _, name := range names {
 		args = append(args, name+":"+s.port)
 	}

@@ -187,7 +187,7 @@ func checkBypass(t *testing.T, r *probe.Report, i int, h guarded, with, want boo
 
 func (s *server) probeGuarded(t *testing.T, hosts []guarded, with bool) *probe.Report {
 	t.Helper()
-	args := []string{"probe", "--json", "--ca", "ca.pem", "--connect", "::127.0.0.1:", "--target-rate", "0", "--concurrency", "4", "--protocols", "h1,h2"}
+	args := []string{"probe", "--json", "--ca", "ca.pem", "--connect", "::127.0.0.1:", "--timeout", "1m", "--target-rate", "0", "--concurrency", "4", "--protocols", "h1,h2"}
 	if with {
 		args = append(args, "--cert", "me.pem", "--key", "me.key")
 	}

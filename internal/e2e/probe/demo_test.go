@@ -51,7 +51,7 @@ func TestDemo(t *testing.T) {
 		}
 	}()
 	port := address[strings.LastIndexByte(address, ':')+1:]
-	args := []string{"probe", "--json", "--ca", folder + "/ca.pem", "--connect", "::127.0.0.1:", "--target-rate", "0"}
+	args := []string{"probe", "--json", "--ca", folder + "/ca.pem", "--connect", "::127.0.0.1:", "--timeout", "1m", "--target-rate", "0"}
 	for _, name := range []string{"shop", "api", "staff", "pay", "blog"} {
 		args = append(args, name+".localhost:"+port)
 	}

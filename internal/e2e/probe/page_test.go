@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -82,13 +83,8 @@ func TestPagePrints(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.write(t, "page.html", page.String())
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
 	printed := filepath.Join(s.dir, "page.pdf")
-	if out, err := exec.CommandContext(ctx, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--user-data-dir="+t.TempDir(), "--no-pdf-header-footer",
-		"--print-to-pdf="+printed, "file://"+filepath.Join(s.dir, "page.html")).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	headless(t, chromium, "--no-pdf-header-footer", "--print-to-pdf="+printed, "file://"+filepath.Join(s.dir, "page.html"))
 	text, err := os.ReadFile(printed)
 	if err != nil {
 		t.Fatal(err)
@@ -105,22 +101,42 @@ var sheet = regexp.MustCompile(`/Type /Page\b`)
 func (s *server) open(t *testing.T, chromium, page, script string, flags ...string) string {
 	t.Helper()
 	s.write(t, "tried.html", strings.Replace(page, "</body>", script+"</body>", 1))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, chromium, append(flags, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(), "--enable-logging=stderr", "--dump-dom",
-		"file://"+filepath.Join(s.dir, "tried.html"))...)
-	var out, errs strings.Builder
-	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &errs, 5*time.Second
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%v\n%s", err, errs.String())
-	}
-	if said := console.FindString(errs.String()); said != "" {
+	out, errs := headless(t, chromium, append(flags, "--enable-logging=stderr", "--dump-dom", "file://"+filepath.Join(s.dir, "tried.html"))...)
+	if said := console.FindString(errs); said != "" {
 		t.Errorf("on the console: %s", said)
 	}
-	m := seenTitle.FindStringSubmatch(out.String())
+	m := seenTitle.FindStringSubmatch(out)
 	if m == nil {
-		t.Fatalf("the script did not run through:\n%s", errs.String())
+		t.Fatalf("the script did not run through:\n%s", errs)
 	}
 	return m[1]
+}
+
+// headless runs Chromium to its end and returns what it wrote.
+func headless(t *testing.T, chromium string, args ...string) (stdout, stderr string) {
+	t.Helper()
+	home, err := os.MkdirTemp("", "usher-page-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // processes that it leaves behind may still write there
+		for range 50 {
+			if os.RemoveAll(home) == nil {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		t.Logf("%s could not be removed", home)
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, chromium, append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+		"--disable-component-update", "--disable-sync", "--user-data-dir=" + home}, args...)...)
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &errs, 5*time.Second
+	// Those have its output open, too: it has ended well all the same, and written what it had to.
+	if err := cmd.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
+		t.Fatalf("%v\n%s", err, errs.String())
+	}
+	return out.String(), errs.String()
 }

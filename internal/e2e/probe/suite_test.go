@@ -69,7 +69,7 @@ func TestSuite(t *testing.T) {
 			c := &cast{dir: dir, first: "one.suite.test"}
 			c.own(t)
 			s := c.launchSuite(t, func() *exec.Cmd { return test.command(t, dir) })
-			out, code := run(t, dir, testenv.UsherBinary(t), "probe", "--suite", dir, "--connect", ":::"+s.port, "--target-rate", "0", "--concurrency", "4", "--json")
+			out, code := run(t, dir, testenv.UsherBinary(t), "probe", "--suite", dir, "--connect", ":::"+s.port, "--timeout", "1m", "--target-rate", "0", "--concurrency", "4", "--json")
 			var want []string
 			for _, text := range test.want {
 				parts := strings.Fields(text)
