@@ -194,6 +194,9 @@ func (s *siege) judge(t *testing.T, quiet, served visits, r result, limit int) (
 	t.Helper()
 	t.Logf("%s; the ordinary client: median %v, longest %v of %d (quiet: %v, %v); memory: %d KiB more, %d allowed", r.summary(),
 		served.median(), served.longest(), len(served.took), quiet.median(), quiet.longest(), r.grown>>10, limit>>10)
+	if served.err != nil && served.late {
+		return fmt.Sprintf("the ordinary client's request %d, which took too long, ended with %v", len(served.took)+1, served.err)
+	}
 	if served.err != nil {
 		t.Errorf("the ordinary client's request %d: %v", len(served.took)+1, served.err)
 	}
@@ -277,6 +280,7 @@ func (s *siege) ordinary(t *testing.T) *ordinary {
 type visits struct {
 	took []time.Duration
 	err  error
+	late bool // the one that failed: the client may have been kept from its part for longer than the time limits
 }
 
 func (v visits) median() time.Duration {
@@ -309,7 +313,7 @@ func (o *ordinary) visits(ctx context.Context, n int) (v visits) {
 			err = fmt.Errorf("%s: %d %q", page.path, status, body)
 		}
 		if err != nil {
-			v.err = err
+			v.err, v.late = err, time.Since(began) >= siegeLimit
 			return v
 		}
 		v.took = append(v.took, time.Since(began))
