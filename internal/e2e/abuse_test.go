@@ -28,10 +28,14 @@ func upload() []string {
 	return []string{":method", "POST", ":scheme", "https", ":authority", "a.test", ":path", "/slow"}
 }
 
-// flood sends batches of frames until the server has had enough; it has some seconds more for that than the attack lasts. It returns how
+// stamina is how long an attack goes on that the server has not had enough of, beyond the time that it is to last: a slow machine takes
+// seconds for what is milliseconds elsewhere.
+const stamina = 20 * time.Second
+
+// flood sends batches of frames until the server has had enough; it has the stamina more for that than the attack lasts. It returns how
 // many frames were sent whole.
 func (c *wire) flood(until time.Time, frames int, batch func(f *http2.Framer)) (sent int) {
-	until = until.Add(3 * time.Second)
+	until = until.Add(stamina)
 	c.SetWriteDeadline(until)
 	var err error
 	for time.Now().Before(until) && c.end() == "open" {
@@ -67,7 +71,7 @@ func (c *wire) settle(failed error) {
 
 // TestAbuseRapidReset: streams that are opened and reset at once. What they asked for is slow, so that each would go on for a while.
 func TestAbuseRapidReset(t *testing.T) {
-	s := newSiege(t)
+	s := newSiege(t, floodLimits)
 	r := s.attack(t, 4, time.Second, bound(4*250*32<<10), func(c *wire, until time.Time) int {
 		c.greet()
 		id := uint32(1)
@@ -98,7 +102,7 @@ func TestAbuseContinuation(t *testing.T) {
 		{"empty", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newSiege(t)
+			s := newSiege(t, floodLimits)
 			r := s.attack(t, 4, 500*time.Millisecond, bound(4*1<<20), func(c *wire, until time.Time) int {
 				c.greet()
 				c.send(func(f *http2.Framer) { c.beginRequest(f, 1, c.compress(requestFor("/slow")...)) })
@@ -145,7 +149,7 @@ func TestAbuseFlood(t *testing.T) {
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newSiege(t)
+			s := newSiege(t, floodLimits)
 			r := s.attack(t, 4, 500*time.Millisecond, bound(4*1<<20), func(c *wire, until time.Time) int {
 				c.greet()
 				if test.begin != nil {
@@ -166,9 +170,9 @@ func TestAbuseFlood(t *testing.T) {
 
 // TestAbuseDeafFlood: the same from clients that do not read what they are answered. The answers must not pile up.
 func TestAbuseDeafFlood(t *testing.T) {
-	s := newSiege(t)
+	s := newSiege(t, floodLimits)
 	r := s.attack(t, 4, time.Second, bound(4*2<<20), func(c *wire, until time.Time) (sent int) {
-		until = until.Add(3 * time.Second)
+		until = until.Add(stamina)
 		c.SetWriteDeadline(until)
 		var err error
 		for time.Now().Before(until) {
@@ -209,9 +213,9 @@ func TestAbuseBomb(t *testing.T) {
 		{"table sizes", updates, calm + "|GOAWAY COMPRESSION_ERROR"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newSiege(t)
+			s := newSiege(t, floodLimits)
 			r := s.attack(t, 4, time.Second, bound(4*1<<20), func(c *wire, until time.Time) (sent int) {
-				until = until.Add(3 * time.Second)
+				until = until.Add(stamina)
 				c.greet()
 				c.SetWriteDeadline(until)
 				var err error
@@ -293,7 +297,7 @@ func TestAbuseWindows(t *testing.T) {
 	for name, window := range map[string]uint32{"zero": 0, "tiny": 1} {
 		t.Run(name, func(t *testing.T) {
 			const sides, streams = 6, 100
-			s := newSiege(t)
+			s := newSiege(t, siegeLimits)
 			var ended span
 			// A request that waits has a goroutine, a connection to the upstream and a part of its answer in hand.
 			r := s.attack(t, sides, time.Second, bound(sides*(1<<20+streams*48<<10)), func(c *wire, _ time.Time) int {
@@ -327,7 +331,7 @@ func TestAbuseWindows(t *testing.T) {
 // TestAbuseSlowReader: clients that ask for much, let it be sent, and do not read it.
 func TestAbuseSlowReader(t *testing.T) {
 	const sides, streams = 12, 20
-	s := newSiege(t)
+	s := newSiege(t, siegeLimits)
 	var ended span
 	r := s.attack(t, sides, time.Second, bound(sides*(1<<20+streams*48<<10)), func(c *wire, _ time.Time) int {
 		began := time.Now()
@@ -356,7 +360,7 @@ func TestAbuseSlowSender(t *testing.T) {
 	for _, drips := range []bool{false, true} {
 		t.Run(fmt.Sprintf("drips %v", drips), func(t *testing.T) {
 			const sides, streams = 4, 20
-			s := newSiege(t)
+			s := newSiege(t, siegeLimits)
 			var ended span
 			r := s.attack(t, sides, 2*time.Second, bound(sides*streams*48<<10), func(c *wire, until time.Time) (sent int) {
 				c.greet()
@@ -402,7 +406,7 @@ func TestAbuseSlowHeader(t *testing.T) {
 	for _, used := range []bool{false, true} {
 		t.Run(fmt.Sprintf("used %v", used), func(t *testing.T) {
 			const sides = 20
-			s := newSiege(t)
+			s := newSiege(t, siegeLimits)
 			var ended span
 			r := s.attack(t, sides, time.Second, bound(sides*64<<10), func(c *wire, _ time.Time) (sent int) {
 				c.greet()
@@ -440,7 +444,7 @@ func TestAbuseSlowHeader(t *testing.T) {
 // TestAbuseIdle: many connections that nobody uses. One is to cost 100 KiB at most, its handshake included.
 func TestAbuseIdle(t *testing.T) {
 	const sides = 200
-	s := newSiege(t)
+	s := newSiege(t, siegeLimits)
 	var ended span
 	r := s.attack(t, sides, time.Second, bound(sides*100<<10), func(c *wire, _ time.Time) int {
 		go c.read()

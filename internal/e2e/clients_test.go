@@ -92,7 +92,7 @@ type h1 struct {
 }
 
 func newH1(t testing.TB, c net.Conn) *h1 {
-	c.SetDeadline(time.Now().Add(patience))
+	c.SetDeadline(time.Now().Add(patience)) // and again with each request: some connections live as long as a whole table of them
 	t.Cleanup(func() { c.Close() })
 	return &h1{c, bufio.NewReader(c)}
 }
@@ -125,6 +125,7 @@ func (s *server) plaintext(t testing.TB, listener string) *h1 {
 // send sends text as it stands and reads a response to a request of the method.
 func (c *h1) send(t testing.TB, method, text string) reply {
 	t.Helper()
+	c.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(c, text); err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +161,10 @@ func (c *h1) post(t testing.TB, authority, path, body string) reply {
 func (c *h1) close() { c.Close() }
 
 // h2 is an HTTP/2 connection.
-type h2 struct{ *rawh2.Conn }
+type h2 struct {
+	*rawh2.Conn
+	nc net.Conn
+}
 
 func (s *stage) h2(t testing.TB, d dial) *h2 {
 	t.Helper()
@@ -182,12 +186,13 @@ func newH2(t testing.TB, nc net.Conn) *h2 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &h2{c}
+	return &h2{c, nc}
 }
 
 // send sends pseudo-header fields and fields, names and values in turn.
 func (c *h2) send(t testing.TB, body []byte, pairs ...string) reply {
 	t.Helper()
+	c.nc.SetDeadline(time.Now().Add(patience))
 	w, err := c.Do(rawh2.Fields(pairs...), body)
 	if err != nil {
 		t.Fatal(err)

@@ -73,7 +73,8 @@ sites:
 			t.Run(path[1:], func(t *testing.T) {
 				t.Parallel() // it mostly waits
 				file := filepath.Join(t.TempDir(), "report.xml")
-				out, errs, code := command(t, dir, "", program, "--tls", "--insecure", "--strict",
+				// By itself it waits for 2 s for what must come, which a busy machine may need longer for.
+				out, errs, code := command(t, dir, "", program, "--tls", "--insecure", "--strict", "--timeout", "15",
 					"--port", s.port(t, "public"), "--path", path, "--junit-report", file)
 				report, err := os.ReadFile(file)
 				if err != nil {

@@ -169,7 +169,9 @@ func earlyData() []sample {
 func noEarlyTicket(t *testing.T, s *stage) string {
 	openssl := testenv.Tool(t, "openssl")
 	file := filepath.Join(t.TempDir(), "session")
+	mark := s.stdout.mark()
 	out := s.openssl(t, "-servername", "shop.test", "-tls1_3", "-sess_out", file)
+	s.stdout.awaitEntries(t, mark, 1) // it would be taken for that of the next sample
 	text, errs, code := command(t, "", "", openssl, "sess_id", "-in", file, "-noout", "-text")
 	if code != 0 || !strings.Contains(text, "Max Early Data: 0\n") {
 		t.Errorf("exit %d %s\n%s\n%s", code, errs, text, out)

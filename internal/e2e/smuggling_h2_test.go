@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 )
@@ -220,6 +221,7 @@ func TestSmugglingHTTP2(t *testing.T) {
 			if c.end() != "open" {
 				c, id = s.wire(t, on("a.test")), 1
 			}
+			c.SetDeadline(time.Now().Add(patience))
 			if err := c.send(func(f *http2.Framer) { test.write(c, f, id, row) }); err != nil {
 				t.Fatal(err)
 			}

@@ -54,6 +54,7 @@ func TestSmugglingHTTP3(t *testing.T) {
 	t.Parallel()
 	s, a, b := smugglers(t)
 	clean, c := s.h2(t, on("a.test")), s.h3(t, on("a.test"))
+	refused := map[string]string{}
 	for i, test := range allSmuggles3() {
 		t.Run(test.name, func(t *testing.T) {
 			row, next := fmt.Sprintf("/row-%d-", i), fmt.Sprintf("/next-%d", i)
@@ -63,6 +64,9 @@ func TestSmugglingHTTP3(t *testing.T) {
 				t.Errorf("%s, want one of %q", outcome, want)
 			}
 			judgePassedOn(t, outcome, a.seen(row), test.check)
+			if outcome != "200" {
+				refused[row] = test.name
+			}
 			if r := c.get(t, "a.test", next); r.status != 200 || r.body != "GET "+next+" \n" {
 				t.Errorf("the next request on the connection got %d %q %s", r.status, r.body, r.below)
 			}
@@ -71,6 +75,12 @@ func TestSmugglingHTTP3(t *testing.T) {
 			}
 			a.check(t, "/row-", "/next-")
 		})
+	}
+	// quic-go ends a stream before the gateway is done with the request.
+	for row, name := range refused {
+		if len(a.seen(row)) > 0 {
+			t.Errorf("%s: refused, and passed on all the same, later", name)
+		}
 	}
 	b.check(t)
 }

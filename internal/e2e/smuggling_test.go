@@ -21,7 +21,7 @@ func smugglers(t *testing.T) (s *stage, a, b *recorder) {
 listeners: [{name: public, address: "127.0.0.1:0"}]
 admin: {address: "127.0.0.1:0"}
 log: {output: stdout}
-timeouts: {header: 2s, body: 1s, idle: 5s}
+timeouts: {header: 10s, body: 2s, idle: 1m}
 state: ./state
 sites:
   - {name: a, hosts: [a.test], tls: {certificates: [{certificate: ab.pem, key: ab.key}]}, upstream: %q}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,7 +18,7 @@ import (
 )
 
 // browser returns an ordinary client that reaches every host on the public listener, and the number of connections that
-// it has made.
+// it has made, but for those that it has given up of itself.
 func (s *stage) browser(t testing.TB, proto string) (*http.Client, *atomic.Int64) {
 	t.Helper()
 	made := new(atomic.Int64)
@@ -39,8 +40,43 @@ func (s *stage) browser(t testing.TB, proto string) (*http.Client, *atomic.Int64
 		made.Add(1)
 		return new(net.Dialer).DialContext(ctx, network, at)
 	}
+	if proto == "h1" {
+		tr.DialTLSContext = func(ctx context.Context, network, name string) (net.Conn, error) {
+			host, _, _ := net.SplitHostPort(name)
+			made.Add(1)
+			nc, err := (&tls.Dialer{Config: &tls.Config{RootCAs: s.pool, ServerName: host}}).DialContext(ctx, network, at)
+			if err != nil {
+				return nil, err
+			}
+			return &fickle{Conn: nc, made: made}, nil
+		}
+	}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr, Timeout: patience}, made
+}
+
+// A fickle is a connection of net/http's client of HTTP/1.1, which keeps one only if it knows 50 ms after the answer's end that the request
+// was written: where the goroutine that writes comes late to that, it closes the connection, whatever the server has said. Then it counts
+// for nothing.
+type fickle struct {
+	net.Conn
+	made  *atomic.Int64
+	ended atomic.Bool // by the server, or counted already
+}
+
+func (c *fickle) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		c.ended.Store(true)
+	}
+	return n, err
+}
+
+func (c *fickle) Close() error {
+	if !c.ended.Swap(true) {
+		c.made.Add(-1)
+	}
+	return c.Conn.Close()
 }
 
 // steady is somebody who uses the server all the time, over each protocol, while others misbehave. The function that it
@@ -96,9 +132,18 @@ func (s *stage) steady(t testing.TB) (stop func(connections int64)) {
 }
 
 func fetch(c *http.Client, url string) error {
-	w, err := c.Get(url)
+	var used net.Conn
+	ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { used = i.Conn }})
+	r, err := http.NewRequestWithContext(ctx, "GET", url, nil)
 	if err != nil {
 		return err
+	}
+	w, err := c.Do(r)
+	if err != nil {
+		return err
+	}
+	if w.Close {
+		used.(*fickle).ended.Store(true) // it closes the connection because it was told to
 	}
 	defer w.Body.Close()
 	body, err := io.ReadAll(w.Body)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"sync/atomic"
@@ -50,13 +51,13 @@ func (b *body) isEmpty() bool {
 }
 
 // isWrong looks whether something else than the end comes of a content whose length is said to be 0. (Of others, quic-go tells when they
-// are read.)
+// are read.) quic-go ends the request's context, too, where content comes, but not at once: that context says nothing of who is at fault.
 func (b *body) isWrong() bool {
 	n, err := b.peek()
 	if n == 0 && err == nil { // it was a trailer section
 		_, err = b.peek()
 	}
-	return err != io.EOF && !errors.Is(err, os.ErrDeadlineExceeded) && b.request.Context().Err() == nil
+	return err != io.EOF && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed)
 }
 
 // peek reads the first of what comes soon.
