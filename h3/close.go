@@ -8,9 +8,9 @@ import (
 )
 
 // Shutdown ends the server gracefully: new connections are refused, every connection is told to go away (GOAWAY, RFC
-// 9114 section 5.2), requests whose header section was read before are answered, and each connection is closed
-// when its last response has been delivered. It returns nil when all of that is done. If ctx ends first, it returns the error of ctx;
-// then Close ends what is left.
+// 9114 section 5.2), and requests whose header section was read before are answered. Each connection is closed by its client, or
+// by the server: when it has had no request lately, else 5 seconds after its last response has arrived, which its client may still be reading.
+// It returns nil when all of that is done. If ctx ends first, it returns the error of ctx; then Close ends what is left.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.beginClosing()

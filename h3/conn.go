@@ -22,6 +22,7 @@ type conn struct {
 	mu       sync.Mutex
 	requests int           // begun and not yet delivered to QUIC
 	timer    *time.Timer   // for as long as requests is 0; nil: no limit
+	answered time.Time     // when the last response was delivered to QUIC
 	ending   bool          // GOAWAY was sent, or will be in a moment
 	rest     chan struct{} // made by drain, closed when requests becomes 0
 }
@@ -110,6 +111,7 @@ func (c *conn) delivered() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.requests--
+	c.answered = time.Now()
 	if c.requests > 0 {
 		return
 	}

@@ -1,6 +1,7 @@
 package h3
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -11,6 +12,8 @@ const (
 	maxQuiet = 2 * time.Second
 	// How long a connection may stay that goes on sending although no request is in hand.
 	maxLinger = 10 * time.Second
+	// How long a client may take to read an answer that has arrived.
+	defaultFarewell = 5 * time.Second
 )
 
 // end begins the graceful end of the connection and returns: GOAWAY, the requests in hand, then close. Requests that come
@@ -47,10 +50,32 @@ func (c *conn) drain() {
 	case <-c.quic.Context().Done():
 		return
 	}
-	for c.awaitRest() && !c.awaitQuiet() {
+	for c.awaitRest() {
+		answered := c.answeredLately()
+		if c.awaitQuiet() && (!answered || c.awaitFarewell()) {
+			break
+		}
 	}
 	c.close()
 }
+
+func (c *conn) answeredLately() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Since(c.answered) < c.server.farewellTime()
+}
+
+// awaitFarewell gives the client time to close the connection when it has read what it was answered: clients throw away what has arrived and
+// was not read by then when we do. It returns false if a request came in between.
+func (c *conn) awaitFarewell() bool {
+	select {
+	case <-time.After(c.server.farewellTime()):
+	case <-c.quic.Context().Done():
+	}
+	return c.atRest()
+}
+
+func (s *Server) farewellTime() time.Duration { return cmp.Or(s.farewell, defaultFarewell) }
 
 // awaitRest waits until no request is in hand. It returns false if the connection ends before.
 func (c *conn) awaitRest() bool {

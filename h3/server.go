@@ -78,8 +78,9 @@ type Server struct {
 	// for panics, nothing else.
 	Logger *slog.Logger
 
-	manyYoung int          // for tests; 0: defaultManyYoung
-	open      atomic.Int64 // connections, those whose handshake is under way included
+	manyYoung int           // for tests; 0: defaultManyYoung
+	farewell  time.Duration // for tests; 0: defaultFarewell
+	open      atomic.Int64  // connections, those whose handshake is under way included
 
 	start   sync.Once
 	tls     *tls.Config

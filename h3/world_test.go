@@ -77,6 +77,7 @@ func newWorld(t testing.TB) *world {
 		},
 	}
 	w.server = &h3.Server{Listener: "public", Handler: http.HandlerFunc(answer)}
+	w.server.SetFarewell(10 * time.Millisecond) // package rawh3 leaves closing to the server
 	return w
 }
 
