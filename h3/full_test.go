@@ -17,6 +17,7 @@ func TestMaxConns(t *testing.T) {
 	var full atomic.Int64
 	w := newWorld(t)
 	w.server.MaxConns, w.server.Full = 2, func() { full.Add(1) }
+	w.server.HeaderTimeout = -1 // the first two stay, however long the others take
 	w.serve(t)
 	first, second := w.dial(t, w.tls("open.example")), w.dial(t, w.tls("open.example"))
 	_, err := rawh3.Dial(t.Context(), w.addr, w.tls("open.example"), nil)

@@ -23,6 +23,7 @@ func TestManyConnectionsOverHTTP3(t *testing.T) {
 listeners: [{name: public, address: "127.0.0.1:0"}]
 admin: {address: "127.0.0.1:0"}
 log: {output: stdout, access: false}
+timeouts: {header: 10m, idle: 10m}
 sites: [{hosts: [a.test], tls: {certificates: [{certificate: a.pem, key: a.key}]}, routes: [{path: /, respond: {body: here}}]}]
 `)
 	s.process = startCommand(t, c.dir, exec.Command("sh", "-c", `ulimit -n 48 && exec "$0" serve -c usher.yaml`, testenv.UsherBinary(t)))
