@@ -202,7 +202,7 @@ func (s *server) ready(t testing.TB) int {
 	return w.StatusCode
 }
 
-// TestTermIdle: with nothing in hand the end comes at once, whatever the drain time-out.
+// TestTermIdle: with nothing in hand the end comes soon, whatever the drain time-out.
 func TestTermIdle(t *testing.T) {
 	t.Parallel()
 	s := play(t, "timeouts: {drain: 10m}", "")
