@@ -140,7 +140,7 @@ func story(c *statuscode.Code) string {
 const (
 	uploadResumption = 104
 	draftField       = "Upload-Draft-Interop-Version"
-	uploadDraft      = "8" // since version 09 of the draft
+	uploadDraft      = "8" // in versions 09 to 11 of the draft; 12 has 9, 13 has 10
 )
 
 // ofDraft reports whether a client speaks the version of the draft that 104 is sent for; others must not be sent one.
