@@ -228,3 +228,38 @@ func TestAwaitEnds(t *testing.T) {
 		}
 	})
 }
+
+// TLS says with an alert what it does not understand, and that waits for whatever is being sent. So reading may have to wait although something
+// is at hand, and the limit of waiting holds.
+func TestTryReadBehindWriting(t *testing.T) {
+	ca := testca.New(t)
+	cert := ca.Server(t, "upstream.test")
+	config := Config{Idle: 100 * time.Millisecond, TLS: &tls.Config{ServerName: "upstream.test", RootCAs: ca.Pool()}}
+	over := make(chan struct{})
+	s, _ := newPiped(t, config, func(_ int, c *peer) {
+		wire := &held{Conn: c.Conn}
+		// Tickets would wait for being read.
+		secured := tls.Server(wire, &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true})
+		secured.Read(make([]byte, 1<<10)) // and no more: what is written to a pipe waits for that
+		wire.holds = true
+		io.WriteString(secured, ok+"Content-Length: 11\r\n\r\nhello ")
+		wire.Buffer.Write(append([]byte{23, 3, 3, 0, 32}, make([]byte, 32)...)) // a record that nobody has sealed
+		wire.release(0)
+		<-over
+	})
+	res, err := s.Do(new(Call), send("POST", -1, &pieces{left: []string{"some", "more"}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string, 1)
+	go func() { got <- tried(res, func() {}) }()
+	select {
+	case got := <-got:
+		if got != "hello  timeout idle" {
+			t.Errorf("%q", got)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("there is no limit")
+	}
+	close(over)
+}
