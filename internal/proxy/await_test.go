@@ -191,6 +191,39 @@ func TestTryReadInHTTP2(t *testing.T) {
 	}
 }
 
+// Many servers write 4 KiB at once. That such a piece is whole says nothing of what is behind it, and what comes is awaited with little memory.
+func TestAwaitPiecesInHTTP2(t *testing.T) {
+	const pieces = 6
+	going := make(chan struct{})
+	s := real(t, "h2", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for range pieces {
+			io.WriteString(w, long[:4<<10])
+			w.(http.Flusher).Flush()
+			<-going
+		}
+	}), Config{Idle: 20 * time.Second})
+	res, err := s.Do(new(Call), get("/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Close()
+	waits, got, buf := 0, 0, make([]byte, 64<<10)
+	for err == nil {
+		var n int
+		var ok bool
+		if n, ok, err = res.TryRead(buf); !ok {
+			res.Await()
+			waits++
+		}
+		if got += n; n > 0 && got%(4<<10) == 0 {
+			going <- struct{}{}
+		}
+	}
+	if err != io.EOF || got != pieces*4<<10 || waits != pieces+1 {
+		t.Errorf("%d bytes and then %v, awaited %d times, want %d pieces and the end to be", got, err, waits, pieces)
+	}
+}
+
 // Await ends with the limits and with cancellation, and TryRead says so.
 func TestAwaitEnds(t *testing.T) {
 	inEach(t, func(t *testing.T, protocol string) {
