@@ -51,22 +51,23 @@ func (c *conn) drain() {
 		return
 	}
 	for c.awaitRest() {
-		answered := c.answeredLately()
-		if c.awaitQuiet() && (!answered || c.awaitFarewell()) {
+		last := c.lastAnswer()
+		lately := time.Since(last) < c.server.farewellTime()
+		if c.awaitQuiet() && (!lately || c.awaitFarewell()) && c.lastAnswer().Equal(last) {
 			break
 		}
 	}
 	c.close()
 }
 
-func (c *conn) answeredLately() bool {
+func (c *conn) lastAnswer() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return time.Since(c.answered) < c.server.farewellTime()
+	return c.answered
 }
 
 // awaitFarewell gives the client time to close the connection when it has read what it was answered: clients throw away what has arrived and
-// was not read by then when we do. It returns false if a request came in between.
+// was not read by then when we do. It returns false if a request came in between that is in hand.
 func (c *conn) awaitFarewell() bool {
 	select {
 	case <-time.After(c.server.farewellTime()):

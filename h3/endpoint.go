@@ -38,7 +38,8 @@ func (s *Server) listen(pc net.PacketConn) (*endpoint, error) {
 		failed:    make(chan struct{}),
 	}
 	e.transport.ConnContext = e.connContext
-	e.transport.VerifySourceAddress = func(net.Addr) bool { return e.young.Load() >= int64(cmp.Or(s.manyYoung, defaultManyYoung)) }
+	many := s.many()
+	e.transport.VerifySourceAddress = func(net.Addr) bool { return e.young.Load() >= many }
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
@@ -68,6 +69,15 @@ func (s *Server) listen(pc net.PacketConn) (*endpoint, error) {
 // (RFC 9000 section 8.1.2), which costs them a round trip: an address that is forged costs us memory and a signature, and the one who
 // forged it a datagram.
 const defaultManyYoung = 256
+
+// many is how many handshakes are many. A quarter of MaxConns is left to clients that are where they say.
+func (s *Server) many() int64 {
+	many := cmp.Or(s.manyYoung, defaultManyYoung)
+	if s.MaxConns > 0 {
+		many = min(many, s.MaxConns-s.MaxConns/4)
+	}
+	return int64(many)
+}
 
 type grownKey struct{}
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go/http3"
+
+	"github.com/usher-http/usher/internal/rawh3"
 )
 
 // RFC 9114 section 5.2: "Once all accepted requests and pushes have been processed, the endpoint can permit the connection to become idle, or it
@@ -43,4 +45,58 @@ func TestFarewell(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("the server waits for longer than its client stays: %v", err)
 	}
+}
+
+// What is answered while a connection takes its leave of the client has the same time to be read as what was answered before: requests whose
+// stream was there before GOAWAY may come to their end later.
+func TestFarewellAnew(t *testing.T) {
+	for farewell := time.Second; ; farewell *= 2 {
+		late, stayed := answeredLate(t, farewell)
+		if late {
+			if stayed < farewell*3/4 {
+				t.Errorf("the connection ended %v after its last answer, want %v", stayed, farewell)
+			}
+			return
+		}
+		if farewell > patience {
+			t.Fatal("the request never comes in time")
+		}
+	}
+}
+
+// answeredLate sends the last of a request in the middle of the farewell, and returns how long the connection stays then. late is false where the
+// farewell was over before.
+func answeredLate(t *testing.T, farewell time.Duration) (late bool, stayed time.Duration) {
+	w := newWorld(t)
+	w.server.SetFarewell(farewell)
+	w.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "answer") })
+	w.serve(t)
+	c := w.dial(t, w.tls("open.example"))
+	slow, err := c.Stream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	headers := rawh3.HeadersFrame(rawh3.Get("open.example", "/"))
+	if err := slow.Raw(headers[:len(headers)/2]); err != nil {
+		t.Fatal(err)
+	}
+	wantStatus(t, c, "open.example", 200)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*farewell)
+	defer cancel()
+	go w.server.Shutdown(ctx)
+	<-c.GoAway()
+	select {
+	case <-time.After(farewell * 3 / 4):
+	case <-c.QUIC.Context().Done():
+		return false, 0
+	}
+	if slow.Raw(headers[len(headers)/2:]) != nil || slow.End() != nil {
+		return false, 0
+	}
+	if res, err := slow.Response(); err != nil || res.Status != 200 {
+		return false, 0
+	}
+	from := time.Now()
+	<-c.QUIC.Context().Done()
+	return true, time.Since(from)
 }

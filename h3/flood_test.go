@@ -102,3 +102,44 @@ func TestHandshakeFlood(t *testing.T) {
 		}
 	}
 }
+
+// Forged addresses must not take all that MaxConns allows for, however little that is.
+func TestFloodBelowMaxConns(t *testing.T) {
+	const most = 8
+	w := newWorld(t)
+	w.server.MaxConns = most
+	w.serve(t)
+	to, err := net.ResolveUDPAddr("udp", w.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := w.tls("open.example").Clone()
+	config.NextProtos = []string{"h3"}
+	forged := &witness{PacketConn: listen(t), deaf: true}
+	tr := &quic.Transport{Conn: forged}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 2*most)
+	t.Cleanup(func() {
+		cancel()
+		tr.Close()
+	})
+	for range 2 * most {
+		go func() {
+			_, err := tr.Dial(ctx, to, config, &quic.Config{HandshakeIdleTimeout: time.Minute})
+			ended <- err
+		}()
+	}
+	for limit := time.Now().Add(patience); forged.retries.Load() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("nobody has to show that it receives what is sent")
+		}
+	}
+	forged.quiet.Store(true) // the server has them for seconds yet
+	for range most / 4 {
+		wantStatus(t, w.dial(t, w.tls("open.example")), "open.example", 200)
+	}
+	cancel()
+	for range 2 * most {
+		<-ended
+	}
+}

@@ -65,7 +65,8 @@ type Server struct {
 	// count as requests. 0: 2 minutes; negative: no limit.
 	IdleTimeout time.Duration
 	// MaxConns limits the connections at once of all packet connections, those whose handshake is under way included. Further clients are
-	// refused (CONNECTION_REFUSED, RFC 9000 section 20.1), so that they need not wait for a time-out to go elsewhere. 0: no limit.
+	// refused (CONNECTION_REFUSED, RFC 9000 section 20.1), so that they need not wait for a time-out to go elsewhere. When 256 handshakes are
+	// under way, or three quarters of MaxConns, clients have to show that they receive what is sent to their address. 0: no limit.
 	MaxConns int
 	// Full, where set, is called for each client that is refused so. It must not block.
 	Full func()

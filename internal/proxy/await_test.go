@@ -191,6 +191,39 @@ func TestTryReadInHTTP2(t *testing.T) {
 	}
 }
 
+// Many servers write 4 KiB at once. That such a piece is whole says nothing of what is behind it, and what comes is awaited with little memory.
+func TestAwaitPiecesInHTTP2(t *testing.T) {
+	const pieces = 6
+	going := make(chan struct{})
+	s := real(t, "h2", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for range pieces {
+			io.WriteString(w, long[:4<<10])
+			w.(http.Flusher).Flush()
+			<-going
+		}
+	}), Config{Idle: 20 * time.Second})
+	res, err := s.Do(new(Call), get("/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Close()
+	waits, got, buf := 0, 0, make([]byte, 64<<10)
+	for err == nil {
+		var n int
+		var ok bool
+		if n, ok, err = res.TryRead(buf); !ok {
+			res.Await()
+			waits++
+		}
+		if got += n; n > 0 && got%(4<<10) == 0 {
+			going <- struct{}{}
+		}
+	}
+	if err != io.EOF || got != pieces*4<<10 || waits != pieces+1 {
+		t.Errorf("%d bytes and then %v, awaited %d times, want %d pieces and the end to be", got, err, waits, pieces)
+	}
+}
+
 // Await ends with the limits and with cancellation, and TryRead says so.
 func TestAwaitEnds(t *testing.T) {
 	inEach(t, func(t *testing.T, protocol string) {
@@ -227,4 +260,39 @@ func TestAwaitEnds(t *testing.T) {
 			res.Close()
 		}
 	})
+}
+
+// TLS says with an alert what it does not understand, and that waits for whatever is being sent. So reading may have to wait although something
+// is at hand, and the limit of waiting holds.
+func TestTryReadBehindWriting(t *testing.T) {
+	ca := testca.New(t)
+	cert := ca.Server(t, "upstream.test")
+	config := Config{Idle: 100 * time.Millisecond, TLS: &tls.Config{ServerName: "upstream.test", RootCAs: ca.Pool()}}
+	over := make(chan struct{})
+	s, _ := newPiped(t, config, func(_ int, c *peer) {
+		wire := &held{Conn: c.Conn}
+		// Tickets would wait for being read.
+		secured := tls.Server(wire, &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true})
+		secured.Read(make([]byte, 1<<10)) // and no more: what is written to a pipe waits for that
+		wire.holds = true
+		io.WriteString(secured, ok+"Content-Length: 11\r\n\r\nhello ")
+		wire.Buffer.Write(append([]byte{23, 3, 3, 0, 32}, make([]byte, 32)...)) // a record that nobody has sealed
+		wire.release(0)
+		<-over
+	})
+	res, err := s.Do(new(Call), send("POST", -1, &pieces{left: []string{"some", "more"}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string, 1)
+	go func() { got <- tried(res, func() {}) }()
+	select {
+	case got := <-got:
+		if got != "hello  timeout idle" {
+			t.Errorf("%q", got)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("there is no limit")
+	}
+	close(over)
 }

@@ -183,6 +183,12 @@ func (c *conn) try(p []byte) (int, bool, error) {
 	case c.plain != nil:
 		return c.plain.TryRead(p)
 	case c.under != nil:
+		// TLS may have to say something before it reads on, and then it waits for what is being sent.
+		idle := c.pool.server.config.Idle
+		if idle != 0 {
+			c.watch.limit(idle, ErrIdle)
+			defer c.watch.limit(0, nil)
+		}
 		return c.under.try(c.net, p)
 	}
 	return 0, false, nil

@@ -86,8 +86,9 @@ func (x *twoExchange) attempt(p []byte) (int, bool, error) {
 	return 0, false, nil
 }
 
-// A little is what awaits content over HTTP/2. It is small: the next piece may be far away.
-type little [4 << 10]byte
+// A little is what awaits content over HTTP/2. It is small: the next piece may be far away. A piece of 4 KiB does not fill it, since then it
+// would look as though more were at hand.
+type little [4<<10 + 512]byte
 
 var littles = sync.Pool{New: func() any { return new(little) }}
 
