@@ -74,56 +74,34 @@ func TestHandshakeFlood(t *testing.T) {
 	if n := honest.retries.Load(); n != 0 {
 		t.Fatalf("%d clients have to show their address where each handshake comes to its end", n)
 	}
-	forged := &witness{PacketConn: listen(t), deaf: true}
-	tr := &quic.Transport{Conn: forged}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 2*many)
-	t.Cleanup(func() {
-		cancel()
-		tr.Close()
-	})
-	for range 2 * many {
-		go func() {
-			_, err := tr.Dial(ctx, to, config, &quic.Config{HandshakeIdleTimeout: time.Minute})
-			ended <- err
-		}()
-	}
-	for limit := time.Now().Add(20 * time.Second); forged.retries.Load() == 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatal("nobody has to show that it receives what is sent")
-		}
-	}
-	forged.quiet.Store(true) // the server has them for seconds yet
+	end := w.forge(t, 2*many)
 	wantStatus(t, w.dial(t, w.tls("open.example")), "open.example", 200)
-	cancel()
-	for range 2 * many {
-		if err := <-ended; !errors.Is(err, context.Canceled) {
+	for _, err := range end() {
+		if !errors.Is(err, context.Canceled) {
 			t.Fatalf("a handshake without answers ended with %v", err)
 		}
 	}
 }
 
-// Forged addresses must not take all that MaxConns allows for, however little that is.
-func TestFloodBelowMaxConns(t *testing.T) {
-	const most = 8
-	w := newWorld(t)
-	w.server.MaxConns = most
-	w.serve(t)
+// forge begins n handshakes from an address that does not get the answers, and returns when the server has asked for a proof of it. It has the
+// handshakes for seconds yet. end gives them up, and returns what they ended with.
+func (w *world) forge(t *testing.T, n int) (end func() []error) {
+	t.Helper()
 	to, err := net.ResolveUDPAddr("udp", w.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := w.tls("open.example").Clone()
+	config := w.tls("open.example")
 	config.NextProtos = []string{"h3"}
 	forged := &witness{PacketConn: listen(t), deaf: true}
 	tr := &quic.Transport{Conn: forged}
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 2*most)
+	ended := make(chan error, n)
 	t.Cleanup(func() {
 		cancel()
 		tr.Close()
 	})
-	for range 2 * most {
+	for range n {
 		go func() {
 			_, err := tr.Dial(ctx, to, config, &quic.Config{HandshakeIdleTimeout: time.Minute})
 			ended <- err
@@ -134,12 +112,25 @@ func TestFloodBelowMaxConns(t *testing.T) {
 			t.Fatal("nobody has to show that it receives what is sent")
 		}
 	}
-	forged.quiet.Store(true) // the server has them for seconds yet
+	forged.quiet.Store(true)
+	return func() (errs []error) {
+		cancel()
+		for range n {
+			errs = append(errs, <-ended)
+		}
+		return errs
+	}
+}
+
+// Forged addresses must not take all that MaxConns allows for, however little that is.
+func TestFloodBelowMaxConns(t *testing.T) {
+	const most = 8
+	w := newWorld(t)
+	w.server.MaxConns = most
+	w.serve(t)
+	end := w.forge(t, 2*most)
 	for range most / 4 {
 		wantStatus(t, w.dial(t, w.tls("open.example")), "open.example", 200)
 	}
-	cancel()
-	for range 2 * most {
-		<-ended
-	}
+	end()
 }
