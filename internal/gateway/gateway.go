@@ -62,6 +62,7 @@ type Gateway struct {
 	ended   sync.Once
 	err     error          // valid once done is closed
 	leaving sync.WaitGroup // servers that a reload took out of service and that still drain
+	parting parting        // the UDP ports of those of them that serve HTTP/3
 	renewal sync.WaitGroup
 
 	draining atomic.Bool

@@ -63,7 +63,7 @@ func (n *listener) takeOver(ctx context.Context, old *listener) error {
 		n.socket.udp = old.socket.udp
 	}
 	if err := n.socket.bind(ctx, n.spec, old.socket.port()); err != nil {
-		return err
+		return n.gateway.parting.explain(err)
 	}
 	switch {
 	case n.socket.tcp == nil:
@@ -148,7 +148,12 @@ func (p *plan) release(old *listener) {
 		p.retire(old.tcp, func() {})
 	}
 	if old.udp != nil && old.udp != next.udp {
-		p.retire(old.udp, func() { old.socket.udp.Close() })
+		port := old.socket.port()
+		p.gateway.parting.add(port, 1)
+		p.retire(old.udp, func() {
+			old.socket.udp.Close()
+			p.gateway.parting.add(port, -1)
+		})
 	}
 }
 

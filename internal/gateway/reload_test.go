@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -168,8 +169,39 @@ func TestReloadHandsThePortOn(t *testing.T) {
 		t.Errorf("addresses %v", addresses)
 	}
 	r.client(t, "h1", "tls", "a.test.example").get(t, "a.test.example", "/").want(t, 200, "")
-	r.reloadText(t, basic)
+	eventually(t, "the UDP port is free", func() bool { return r.Reload(f.load(t, basic)) == nil })
 	r.client(t, "h3", "tls", "a.test.example").get(t, "a.test.example", "/").want(t, 200, "")
+}
+
+// The connections of HTTP/3 live on the UDP socket. Who wants it back while they end is told so, and not to look for a stranger.
+func TestReloadWhileAnH3ListenerDrains(t *testing.T) {
+	asked, answer := make(chan struct{}, 1), make(chan struct{})
+	up := newUpstreamServer(t, func(w http.ResponseWriter, _ *http.Request) {
+		asked <- struct{}{}
+		<-answer
+	})
+	end := sync.OnceFunc(func() { close(answer) })
+	t.Cleanup(end)
+	f := newFolder(t)
+	text := strings.ReplaceAll(basic, "127.0.0.1:0", testenv.LoopbackAny(t))
+	text = strings.Replace(text, `respond: {body: "site a\n", headers: {x-site: a}}`, "upstream: "+up.URL, 1)
+	r := f.start(t, text)
+	c := r.client(t, "h3", "tls", "a.test.example")
+	req := c.request(t, "GET", "a.test.example", "/", nil)
+	inFlight := make(chan struct{})
+	go func() {
+		c.do(t, req)
+		close(inFlight)
+	}()
+	wait(t, "the request", asked)
+	r.reloadText(t, strings.Replace(text, "public_ports: [443]", "public_ports: [443], protocols: [h1]", 1))
+	err := r.Reload(f.load(t, text))
+	if err == nil || !strings.Contains(err.Error(), "still end there; reload again") || strings.Contains(err.Error(), "ss -l") {
+		t.Errorf("error %v", err)
+	}
+	end()
+	wait(t, "the answer in flight", inFlight)
+	eventually(t, "the UDP port is free", func() bool { return r.Reload(f.load(t, text)) == nil })
 }
 
 func TestReloadRefusesToRenameAnH3Listener(t *testing.T) {

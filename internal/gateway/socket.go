@@ -114,7 +114,7 @@ func bindError(what, network, at string, err error) error {
 	if errors.As(err, &call) {
 		cause = call.Err
 	}
-	return &listenError{fmt.Sprintf("%s: cannot listen on %s (%s): %s%s", what, at, network, cause, hint), err}
+	return &listenError{fmt.Sprintf("%s: cannot listen on %s (%s): %s%s", what, at, network, cause, hint), network, at, err}
 }
 
 // inFile puts the file before the place of a listenError.
@@ -123,12 +123,13 @@ func inFile(path string, err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	return &listenError{path + ":" + e.text, e.cause}
+	return &listenError{path + ":" + e.text, e.network, e.at, e.cause}
 }
 
 type listenError struct {
-	text  string
-	cause error
+	text        string
+	network, at string
+	cause       error
 }
 
 func (e *listenError) Error() string { return e.text }
