@@ -61,24 +61,31 @@ func rawOf(c net.Conn) *net.TCPConn {
 // tried reads an answer by TryRead and Await. There is a bar for each time that there was waiting.
 func tried(res *Response, let func()) string {
 	defer res.Close()
-	got, buf := "", make([]byte, 64<<10)
+	got := ""
 	wait := func() {
 		got += "|"
 		let()
 	}
 	res.OnWait(wait) // is not called
-	for range 10_000 {
+	err := taking(res, 64<<10, wait, func(p []byte) { got += string(p) })
+	return got + " " + kind(err)
+}
+
+// taking reads an answer to its end by TryRead and Await, with room for so much at a time.
+func taking(res *Response, room int, wait func(), piece func(p []byte)) error {
+	for buf := make([]byte, room); ; {
 		n, ok, err := res.TryRead(buf)
-		got += string(buf[:n])
-		if err != nil {
-			return got + " " + kind(err)
+		if n > 0 {
+			piece(buf[:n])
 		}
-		if !ok {
+		switch {
+		case err != nil:
+			return err
+		case !ok:
 			wait()
 			res.Await()
 		}
 	}
-	return got + " without end"
 }
 
 // TryRead waits for nothing, and Await for whatever comes, however the content ends.
@@ -121,17 +128,11 @@ func TestTryReadMuch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, most, buf := "", 0, make([]byte, 64<<10)
-		for err == nil {
-			var n int
-			var ok bool
-			if n, ok, err = res.TryRead(buf); !ok {
-				let()
-				res.Await()
-			}
-			got += string(buf[:n])
-			most = max(most, n)
-		}
+		got, most := "", 0
+		err = taking(res, 64<<10, let, func(p []byte) {
+			got += string(p)
+			most = max(most, len(p))
+		})
 		if got != long || err != io.EOF || most <= inputSize {
 			t.Errorf("TLS %v: %d bytes, %d at most at once, and then %v", secure, len(got), most, err)
 		}
@@ -163,20 +164,14 @@ func TestTryReadInHTTP2(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, want, buf := "", strings.Join(texts, ""), make([]byte, room)
+			got, want := "", strings.Join(texts, "")
 			waits, at, after := 0, 0, 0
-			for err == nil {
-				var n int
-				var ok bool
-				if n, ok, err = res.TryRead(buf); !ok {
-					res.Await()
-					waits++
-				}
-				for got += string(buf[:n]); at < len(texts) && len(got) >= after+len(texts[at]); at++ {
+			err = taking(res, room, func() { waits++ }, func(p []byte) {
+				for got += string(p); at < len(texts) && len(got) >= after+len(texts[at]); at++ {
 					after += len(texts[at])
 					going <- struct{}{}
 				}
-			}
+			})
 			if err != io.EOF || got != want {
 				t.Errorf("%s, room for %d: %d bytes and then %v, want %d", name, room, len(got), err, len(want))
 			}
@@ -207,18 +202,12 @@ func TestAwaitPiecesInHTTP2(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Close()
-	waits, got, buf := 0, 0, make([]byte, 64<<10)
-	for err == nil {
-		var n int
-		var ok bool
-		if n, ok, err = res.TryRead(buf); !ok {
-			res.Await()
-			waits++
-		}
-		if got += n; n > 0 && got%(4<<10) == 0 {
+	waits, got := 0, 0
+	err = taking(res, 64<<10, func() { waits++ }, func(p []byte) {
+		if got += len(p); got%(4<<10) == 0 {
 			going <- struct{}{}
 		}
-	}
+	})
 	if err != io.EOF || got != pieces*4<<10 || waits != pieces+1 {
 		t.Errorf("%d bytes and then %v, awaited %d times, want %d pieces and the end to be", got, err, waits, pieces)
 	}
@@ -245,19 +234,12 @@ func TestAwaitEnds(t *testing.T) {
 			if want == "hello timeout idle" {
 				end = func() { s.config.Idle = 50 * time.Millisecond }
 			}
-			got, buf := "", make([]byte, 64<<10)
-			for err == nil {
-				var n int
-				var ok bool
-				n, ok, err = res.TryRead(buf)
-				if got += string(buf[:n]); ok {
-					continue
-				}
+			got := ""
+			err = taking(res, 64<<10, func() {
 				if got == "hello" {
 					end()
 				}
-				res.Await()
-			}
+			}, func(p []byte) { got += string(p) })
 			if got += " " + kind(err); got != want {
 				t.Errorf("%q, want %q", got, want)
 			}
